@@ -1,0 +1,70 @@
+package schemas
+
+import "time"
+
+// Status says whether a result answers its request.
+type Status string
+
+// The statuses.
+const (
+	StatusOK       Status = "ok"       // answered: the result has items, or says why it has none
+	StatusRejected Status = "rejected" // not answered: the result has an error
+)
+
+// Result is a recommendation.result.v1 event for those who read it with encoding/json.
+// recstream writes it with [AppendResult] and [AppendRejection].
+type Result struct {
+	RequestID string `json:"request_id"`
+	UserID    string `json:"user_id,omitempty"` // "" is an anonymous user
+	Status    Status `json:"status"`
+
+	// Only where Status is StatusOK.
+	Tier          Tier         `json:"tier,omitempty"`
+	Degraded      []Reason     `json:"degraded,omitzero"` // empty when the model answered
+	Model         *ResultModel `json:"model"`             // nil unless Tier is TierModel
+	ConfigVersion string       `json:"config_version,omitempty"`
+	Items         []ResultItem `json:"items,omitzero"` // best first
+	ScoredAt      time.Time    `json:"scored_at,omitzero"`
+	Timings       *Timings     `json:"timings_ms,omitempty"`
+
+	// Only where Status is StatusRejected.
+	Error *ResultError `json:"error,omitempty"`
+
+	Source ResultSource `json:"source"`
+}
+
+// ResultModel names the model that a result was ranked by.
+type ResultModel struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	SHA256  string `json:"sha256"` // of the model file, 64 hexadecimal digits
+}
+
+// ResultItem is one recommended item.
+type ResultItem struct {
+	Rank       int      `json:"rank"` // from 1
+	ItemID     string   `json:"item_id"`
+	Title      string   `json:"title"`
+	Prediction *float64 `json:"prediction"` // probability, 0..1; nil where the tier makes none
+	Score      float64  `json:"score"`      // what the items were ordered by
+}
+
+// Timings are durations in milliseconds, exact to the microsecond.
+type Timings struct {
+	Queue float64 `json:"queue"` // from the request's time to the start of scoring
+	Score float64 `json:"score"` // of scoring
+}
+
+// ResultError says why a request was rejected.
+type ResultError struct {
+	Code   string `json:"code"`            // stable, such as CodeMissingField
+	Field  string `json:"field,omitempty"` // at fault, "" where there is none
+	Detail string `json:"detail"`          // for people
+}
+
+// ResultSource is the place in Kafka that the request was read from.
+type ResultSource struct {
+	Topic     string `json:"topic"`
+	Partition int    `json:"partition"`
+	Offset    int64  `json:"offset"`
+}
