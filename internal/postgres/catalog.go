@@ -1,0 +1,156 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"recstream/schemas"
+)
+
+// CatalogVersion returns the version of the catalogue: it grows with every statement that changes items.
+func (db *Database) CatalogVersion(ctx context.Context) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, db.timeout)
+	defer cancel()
+	var version int64
+	err := db.pool.QueryRow(ctx, `SELECT version FROM catalog_version`).Scan(&version)
+	return version, wrap("read catalogue version", err)
+}
+
+// Catalog returns all items, ordered by id, with the version that they are of.
+func (db *Database) Catalog(ctx context.Context) (items []schemas.Item, version int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*db.timeout)
+	defer cancel()
+	// Both reads see one snapshot, so that the version is that of the items.
+	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+	err = pgx.BeginTxFunc(ctx, db.pool, options, func(tx pgx.Tx) error {
+		if err := tx.QueryRow(ctx, `SELECT version FROM catalog_version`).Scan(&version); err != nil {
+			return err
+		}
+		rows, err := tx.Query(ctx, selectItems)
+		if err != nil {
+			return err
+		}
+		items, err = pgx.CollectRows(rows, scanItem)
+		return err
+	})
+	return items, version, wrap("read catalogue", err)
+}
+
+// The order is by bytes, so that it is the same whatever the database's collation.
+const selectItems = `SELECT id, title, genres, coalesce(duration_min, 0), coalesce(year, 0)::float8,
+	coalesce(popularity, 0), added_at, expires_at, hidden, suitability, coalesce(franchise, '')
+	FROM items ORDER BY id COLLATE "C"`
+
+func scanItem(row pgx.CollectableRow) (schemas.Item, error) {
+	var (
+		it          schemas.Item
+		expires     *time.Time
+		suitability []string
+	)
+	err := row.Scan(&it.ID, &it.Title, &it.Genres, &it.DurationMin, &it.Year, &it.Popularity,
+		&it.AddedAt, &expires, &it.Hidden, &suitability, &it.Franchise)
+	if expires != nil {
+		it.ExpiresAt = expires.UTC()
+	}
+	it.AddedAt = it.AddedAt.UTC()
+	for _, name := range suitability {
+		if g, ok := schemas.ParseGroupSize(name); ok {
+			it.Suitability = append(it.Suitability, g)
+		}
+	}
+	return it, err
+}
+
+// ImportItems adds the items to the catalogue, replacing those whose ids are there, in one transaction.
+// progress, if not nil, is told the number of items that were sent so far. The last of several items with
+// one id wins. An item without AddedAt keeps the stored one, or gets the time of the import.
+func (db *Database) ImportItems(ctx context.Context, items []schemas.Item, progress func(done int)) error {
+	err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `CREATE TEMPORARY TABLE import
+			(n integer, LIKE items) ON COMMIT DROP; ALTER TABLE import ALTER added_at DROP NOT NULL`); err != nil {
+			return err
+		}
+		n := 0
+		next := func() ([]any, error) {
+			if n == len(items) {
+				return nil, nil
+			}
+			n++
+			if progress != nil && (n%1000 == 0 || n == len(items)) {
+				progress(n)
+			}
+			return importRow(n, &items[n-1]), nil
+		}
+		if _, err := tx.CopyFrom(ctx, pgx.Identifier{"import"}, importColumns, pgx.CopyFromFunc(next)); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, mergeImport)
+		return err
+	})
+	return wrap("import items", err)
+}
+
+var importColumns = []string{"n", "id", "title", "genres", "duration_min", "year", "popularity",
+	"added_at", "expires_at", "hidden", "suitability", "franchise"}
+
+const mergeImport = `
+	INSERT INTO items (id, title, genres, duration_min, year, popularity, added_at, expires_at, hidden, suitability, franchise)
+	SELECT DISTINCT ON (id) id, title, genres, duration_min, year, popularity, coalesce(added_at, now()), expires_at, hidden, suitability, franchise
+	FROM import ORDER BY id, n DESC
+	ON CONFLICT (id) DO UPDATE SET title = excluded.title, genres = excluded.genres, duration_min = excluded.duration_min,
+		year = excluded.year, popularity = excluded.popularity, expires_at = excluded.expires_at, hidden = excluded.hidden,
+		suitability = excluded.suitability, franchise = excluded.franchise,
+		added_at = coalesce((SELECT i.added_at FROM import i WHERE i.id = excluded.id ORDER BY i.n DESC LIMIT 1), items.added_at)`
+
+func importRow(n int, it *schemas.Item) []any {
+	suitability := make([]string, len(it.Suitability))
+	for i, g := range it.Suitability {
+		suitability[i] = g.String()
+	}
+	genres := it.Genres
+	if genres == nil {
+		genres = []string{}
+	}
+	var year *int32
+	if it.Year != 0 {
+		y := int32(it.Year)
+		year = &y
+	}
+	return []any{int32(n), it.ID, it.Title, genres, positiveOrNull(it.DurationMin), year, positiveOrNull(it.Popularity),
+		timeOrNull(it.AddedAt), timeOrNull(it.ExpiresAt), it.Hidden, suitability, textOrNull(it.Franchise)}
+}
+
+func positiveOrNull(v float64) *float64 {
+	if v == 0 {
+		return nil
+	}
+	return &v
+}
+
+func timeOrNull(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+func textOrNull(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+// RegisterModel returns the model's id in the models table, adding it where it is new.
+func (db *Database) RegisterModel(ctx context.Context, ref schemas.ModelRef) (int32, error) {
+	ctx, cancel := context.WithTimeout(ctx, db.timeout)
+	defer cancel()
+	var id int32
+	// The update changes nothing; it makes RETURNING give the id of a row that is there.
+	err := db.pool.QueryRow(ctx, `INSERT INTO models (name, version, sha256) VALUES ($1, $2, $3)
+		ON CONFLICT (name, version, sha256) DO UPDATE SET name = excluded.name RETURNING id`,
+		ref.Name, ref.Version, ref.SHA256).Scan(&id)
+	return id, wrap("register model", err)
+}

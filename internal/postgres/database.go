@@ -1,0 +1,73 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Options say how a database is reached. The zero value of each field is replaced by its default.
+type Options struct {
+	URL            string        // postgres://user:password@host:port/database?...
+	MaxConnections int           // default 8
+	Timeout        time.Duration // of one operation, default 30 s; a server that does not answer is given up then
+	Log            *slog.Logger  // default: none
+}
+
+// Database is a pool of connections to one PostgreSQL database. It is safe for concurrent use.
+type Database struct {
+	pool    *pgxpool.Pool
+	timeout time.Duration
+	log     *slog.Logger
+}
+
+// Open makes a pool; it does not connect yet, so that an instance starts while its database is away.
+func Open(ctx context.Context, o Options) (*Database, error) {
+	config, err := pgxpool.ParseConfig(o.URL)
+	if err != nil {
+		return nil, fmt.Errorf("database.url: %w", err)
+	}
+	config.MaxConns = int32(orDefault(o.MaxConnections, 8))
+	timeout := orDefault(o.Timeout, 30*time.Second)
+	setDefault(config.ConnConfig.RuntimeParams, "application_name", "recstream")
+	// A connection that was cut without a word must not hold the fence's row lock for ever.
+	setDefault(config.ConnConfig.RuntimeParams, "idle_in_transaction_session_timeout", fmt.Sprint((2 * timeout).Milliseconds()))
+	if config.ConnConfig.ConnectTimeout == 0 {
+		config.ConnConfig.ConnectTimeout = 5 * time.Second
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, wrap("open database", err)
+	}
+	return &Database{pool: pool, timeout: timeout, log: orDefault(o.Log, slog.New(slog.DiscardHandler))}, nil
+}
+
+// Close closes all connections; it waits for those in use.
+func (db *Database) Close() { db.pool.Close() }
+
+// Ping reports whether the database answers.
+func (db *Database) Ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, db.timeout)
+	defer cancel()
+	return wrap("connect to database", db.pool.Ping(ctx))
+}
+
+// Pool returns the pool, for queries that are nobody's business but the caller's.
+func (db *Database) Pool() *pgxpool.Pool { return db.pool }
+
+func orDefault[T comparable](v, def T) T {
+	var zero T
+	if v == zero {
+		return def
+	}
+	return v
+}
+
+func setDefault(params map[string]string, name, value string) {
+	if _, set := params[name]; !set {
+		params[name] = value
+	}
+}

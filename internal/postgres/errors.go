@@ -1,0 +1,65 @@
+package postgres
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// SQLSTATE codes that the ledger answers by itself.
+const (
+	uniqueViolation = "23505"
+	checkViolation  = "23514" // also: no partition for the row
+)
+
+var (
+	// ErrFenced says that the fence does not stand where the caller believed: another instance has stored
+	// events of this partition meanwhile. Nothing was stored.
+	ErrFenced = errors.New("fenced: another instance has moved this partition on")
+
+	// ErrConflict says that a request id of the batch was stored by another transaction meanwhile.
+	// Nothing was stored; look the ids up again.
+	ErrConflict = errors.New("a request of the batch has just been answered elsewhere")
+)
+
+// Error is an operation on the database that went wrong.
+type Error struct {
+	Op  string // what was being done, such as "record decisions"
+	Err error
+}
+
+// Error describes the operation and its cause, with the SQLSTATE where there is one.
+func (e *Error) Error() string { return e.Op + ": " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Transient reports whether the operation may succeed later as it is. Only a value that Postgres refuses
+// (SQLSTATE class 22, data exception, or 23, integrity constraint violation) never will: everything else
+// is mended by time or by an operator, and waiting loses nothing.
+func (e *Error) Transient() bool {
+	var pgErr *pgconn.PgError
+	if !errors.As(e.Err, &pgErr) || len(pgErr.Code) != 5 {
+		return true
+	}
+	class := pgErr.Code[:2]
+	return class != "22" && class != "23"
+}
+
+// wrap returns err as an *Error of the operation, nil for nil.
+func wrap(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &Error{Op: op, Err: err}
+}
+
+func wrapf(err error, format string, args ...any) error {
+	return wrap(fmt.Sprintf(format, args...), err)
+}
+
+func hasCode(err error, code string) bool {
+	var pgErr *pgconn.PgError
+	return errors.As(err, &pgErr) && pgErr.Code == code
+}

@@ -1,0 +1,208 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"recstream/schemas"
+)
+
+// LiveRun is the run_id of live traffic.
+const LiveRun = 0
+
+// midnightWindow is how close to the change of the UTC day batches are stored one after the other, in all
+// instances. A request id is unique within a day's partition by its index; two copies of one event that are
+// stored at the same moment on both sides of midnight meet no index, so they are made to wait for each other.
+// The window allows for clocks that differ by as much.
+const midnightWindow = time.Minute
+
+// Ledger stores the decisions of one consumer group and the fence of each partition that it reads.
+// It is safe for concurrent use; the batches of one partition come one after the other.
+type Ledger struct {
+	db       *Database
+	group    string
+	lookBack time.Duration
+}
+
+// NewLedger returns the ledger of a consumer group. A request id that was answered within lookBack, or on
+// the same UTC day, is not stored again.
+func NewLedger(db *Database, group string, lookBack time.Duration) *Ledger {
+	return &Ledger{db: db, group: group, lookBack: lookBack}
+}
+
+// Fence returns the fence of a partition; ok is false where none was set yet.
+func (l *Ledger) Fence(ctx context.Context, topic string, partition int) (f schemas.Fence, ok bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, l.db.timeout)
+	defer cancel()
+	err = l.db.pool.QueryRow(ctx,
+		`SELECT next_offset, batch_offset FROM stream_offsets WHERE group_name = $1 AND topic = $2 AND partition = $3`,
+		l.group, topic, partition).Scan(&f.Next, &f.Batch)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return schemas.Fence{}, false, nil
+	}
+	return f, err == nil, wrapf(err, "read fence of %s/%d", topic, partition)
+}
+
+// SetFence puts the fence of a partition at an offset, whatever it was.
+func (l *Ledger) SetFence(ctx context.Context, topic string, partition int, offset int64) error {
+	ctx, cancel := context.WithTimeout(ctx, l.db.timeout)
+	defer cancel()
+	_, err := l.db.pool.Exec(ctx,
+		`INSERT INTO stream_offsets (group_name, topic, partition, next_offset, batch_offset) VALUES ($1, $2, $3, $4, $4)
+		 ON CONFLICT (group_name, topic, partition) DO UPDATE SET next_offset = $4, batch_offset = $4, updated_at = now()`,
+		l.group, topic, partition, offset)
+	return wrapf(err, "set fence of %s/%d", topic, partition)
+}
+
+// Find returns the stored live decisions of those request ids, by id. It looks back from now by the look-back
+// window, or, with ever, as far as the ledger goes.
+func (l *Ledger) Find(ctx context.Context, ids []string, now time.Time, ever bool) (map[string]*schemas.Decision, error) {
+	ctx, cancel := context.WithTimeout(ctx, l.db.timeout)
+	defer cancel()
+	since := l.since(now)
+	if ever {
+		since = time.Unix(0, 0)
+	}
+	rows, err := l.db.pool.Query(ctx, findDecisions, ids, int32(LiveRun), since)
+	if err != nil {
+		return nil, wrap("find decisions", err)
+	}
+	found, err := collectDecisions(rows)
+	return found, wrap("find decisions", err)
+}
+
+// since is where the look-back begins. It covers the whole UTC day, because a day's partition holds an id once.
+func (l *Ledger) since(now time.Time) time.Time {
+	today := now.UTC().Truncate(24 * time.Hour)
+	if t := now.Add(-l.lookBack); t.Before(today) {
+		return t
+	}
+	return today
+}
+
+// Record stores a batch and moves the fence, in one transaction. It returns an error that is ErrFenced or
+// ErrConflict where that is the cause. After any other error the batch may have been stored all the same:
+// the fence tells.
+func (l *Ledger) Record(ctx context.Context, b schemas.Batch) error {
+	ctx, cancel := context.WithTimeout(ctx, l.db.timeout)
+	defer cancel()
+	err := l.record(ctx, b)
+	switch {
+	case errors.Is(err, ErrFenced):
+		return err
+	case hasCode(err, uniqueViolation):
+		return fmt.Errorf("record decisions: %w", ErrConflict)
+	case hasCode(err, checkViolation):
+		return l.addMissingPartition(ctx, b, err)
+	}
+	return wrap("record decisions", err)
+}
+
+func (l *Ledger) record(ctx context.Context, b schemas.Batch) error {
+	conn, err := l.db.pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	tx, err := l.begin(ctx, conn.Conn(), b)
+	if err != nil {
+		return err
+	}
+	defer rollback(tx, l.db.timeout)
+	if len(b.Decisions) > 0 {
+		if err := l.copyDecisions(ctx, conn.Conn().PgConn(), b); err != nil {
+			return err
+		}
+	}
+	return tx.Commit(ctx)
+}
+
+// begin starts the transaction and moves the fence in one round trip, and takes the midnight lock if it is time.
+func (l *Ledger) begin(ctx context.Context, conn *pgx.Conn, b schemas.Batch) (pgx.Tx, error) {
+	tx, err := conn.Begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	moved, err := tx.Exec(ctx,
+		`UPDATE stream_offsets SET next_offset = $5, batch_offset = $6, updated_at = now()
+		 WHERE group_name = $1 AND topic = $2 AND partition = $3 AND next_offset = $4`,
+		l.group, b.Topic, b.Partition, b.From, b.Next, b.Begin)
+	if err == nil && moved.RowsAffected() == 0 {
+		err = ErrFenced
+	}
+	if err == nil && nearMidnight(b) {
+		err = l.serialize(ctx, tx, b)
+	}
+	if err != nil {
+		rollback(tx, l.db.timeout)
+		return nil, err
+	}
+	return tx, nil
+}
+
+func nearMidnight(b schemas.Batch) bool {
+	if len(b.Decisions) == 0 {
+		return false
+	}
+	at := b.Decisions[0].ScoredAt
+	return at.Sub(at.Truncate(24*time.Hour)) < midnightWindow || at.Add(midnightWindow).Truncate(24*time.Hour).After(at)
+}
+
+// serialize waits for the other batches of the midnight window and then looks once more for the batch's ids.
+func (l *Ledger) serialize(ctx context.Context, tx pgx.Tx, b schemas.Batch) error {
+	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtext('recstream.decisions.midnight'))`); err != nil {
+		return err
+	}
+	ids := make([]string, len(b.Decisions))
+	for i, d := range b.Decisions {
+		ids[i] = d.RequestID
+	}
+	var n int
+	err := tx.QueryRow(ctx,
+		`SELECT count(*) FROM decisions WHERE request_id = ANY($1) AND run_id = $2 AND scored_at >= $3`,
+		ids, int32(LiveRun), l.since(b.Decisions[0].ScoredAt)).Scan(&n)
+	if err == nil && n > 0 {
+		err = &pgconn.PgError{Code: uniqueViolation, Message: "request id answered on the other side of midnight"}
+	}
+	return err
+}
+
+func (l *Ledger) copyDecisions(ctx context.Context, conn *pgconn.PgConn, b schemas.Batch) error {
+	buffer := copyBuffers.Get().(*copyBuffer)
+	defer copyBuffers.Put(buffer)
+	buffer.begin()
+	for _, d := range b.Decisions {
+		appendDecision(buffer, LiveRun, d)
+	}
+	buffer.end()
+	_, err := conn.CopyFrom(ctx, bytes.NewReader(buffer.b), copyDecisions)
+	return err
+}
+
+// addMissingPartition makes the partition that the batch's day lacks, so that the next attempt finds it.
+func (l *Ledger) addMissingPartition(ctx context.Context, b schemas.Batch, cause error) error {
+	if len(b.Decisions) == 0 {
+		return wrap("record decisions", cause)
+	}
+	made, err := l.db.createPartition(ctx, b.Decisions[0].ScoredAt)
+	if err != nil {
+		return wrap("record decisions: add partition", err)
+	}
+	if !made {
+		return wrap("record decisions", cause)
+	}
+	return fmt.Errorf("record decisions: partition of the day was missing: %w", ErrConflict)
+}
+
+// rollback ends a transaction that was not committed; after a commit it does nothing.
+func rollback(tx pgx.Tx, timeout time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	_ = tx.Rollback(ctx)
+}

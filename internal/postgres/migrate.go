@@ -1,0 +1,69 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"io/fs"
+
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+
+	"recstream/schemas"
+)
+
+// Migration is one step of the database's schema.
+type Migration struct {
+	Version int64  `json:"version"`
+	Name    string `json:"name"`
+	Applied bool   `json:"applied"`
+}
+
+// Migrate brings the schema up to date and returns the steps that it applied. Instances may do this at the
+// same time: a lock in the database lets one go first.
+func (db *Database) Migrate(ctx context.Context) ([]Migration, error) {
+	var applied []Migration
+	err := db.withMigrations(func(p *goose.Provider) error {
+		results, err := p.Up(ctx)
+		for _, r := range results {
+			applied = append(applied, Migration{Version: r.Source.Version, Name: r.Source.Path, Applied: true})
+		}
+		return err
+	})
+	return applied, wrap("migrate database", err)
+}
+
+// Migrations lists all steps, oldest first, and whether each is applied. It changes nothing.
+func (db *Database) Migrations(ctx context.Context) ([]Migration, error) {
+	var steps []Migration
+	err := db.withMigrations(func(p *goose.Provider) error {
+		status, err := p.Status(ctx)
+		for _, s := range status {
+			steps = append(steps, Migration{Version: s.Source.Version, Name: s.Source.Path, Applied: s.State == goose.StateApplied})
+		}
+		return err
+	})
+	return steps, wrap("read migrations", err)
+}
+
+func (db *Database) withMigrations(use func(*goose.Provider) error) error {
+	files, err := fs.Sub(schemas.Migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	locker, err := lock.NewPostgresSessionLocker()
+	if err != nil {
+		return err
+	}
+	conn := stdlib.OpenDBFromPool(db.pool)
+	defer closeQuietly(conn)
+	provider, err := goose.NewProvider(goose.DialectPostgres, conn, files, goose.WithSessionLocker(locker))
+	if err != nil {
+		return fmt.Errorf("prepare: %w", err)
+	}
+	return use(provider)
+}
+
+// closeQuietly closes the database/sql view of the pool; the pool itself stays open.
+func closeQuietly(conn *sql.DB) { _ = conn.Close() }

@@ -1,0 +1,131 @@
+package postgres
+
+import (
+	"math"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"recstream/schemas"
+)
+
+var copyBuffers = sync.Pool{New: func() any { return new(copyBuffer) }}
+
+// copyDecisions names the columns in the order in which appendDecision writes them.
+const copyDecisions = `COPY decisions (run_id, request_id, user_id, mood, group_size, session_length,
+	requested_at, scored_at, tier, degraded, model_id, config_version, catalog_version, considered,
+	item_ids, titles, predictions, scores, queue_us, score_us, source_topic, source_partition, source_offset)
+	FROM STDIN BINARY`
+
+func appendDecision(c *copyBuffer, run int32, d *schemas.Decision) {
+	c.row(23)
+	c.int4(run)
+	c.text(d.RequestID)
+	c.textOrNull(d.UserID)
+	c.textOrNull(d.Context.Mood.String())
+	c.textOrNull(d.Context.GroupSize.String())
+	c.textOrNull(d.Context.SessionLength.String())
+	c.timestamptz(d.RequestedAt)
+	c.timestamptz(d.ScoredAt)
+	c.text(string(d.Tier))
+	c.array(oidText, len(d.Degraded), false, func(i int) { c.text(string(d.Degraded[i])) })
+	if d.Model == nil {
+		c.null()
+	} else {
+		c.int4(d.Model.ID)
+	}
+	c.text(d.ConfigVersion)
+	c.int8(d.CatalogVersion)
+	c.int4(int32(d.Considered))
+	appendItems(c, d.Items)
+	c.int8(d.QueueTime.Microseconds())
+	c.int8(d.ScoreTime.Microseconds())
+	c.text(d.Source.Topic)
+	c.int4(int32(d.Source.Partition))
+	c.int8(d.Source.Offset)
+}
+
+func appendItems(c *copyBuffer, items []schemas.ScoredItem) {
+	hasNull := false
+	for i := range items {
+		hasNull = hasNull || math.IsNaN(items[i].Prediction)
+	}
+	c.array(oidText, len(items), false, func(i int) { c.text(items[i].ItemID) })
+	c.array(oidText, len(items), false, func(i int) { c.text(items[i].Title) })
+	c.array(oidFloat8, len(items), hasNull, func(i int) { c.float8(items[i].Prediction) })
+	c.array(oidFloat8, len(items), false, func(i int) { c.float8(items[i].Score) })
+}
+
+// findDecisions takes the request ids, the run and the earliest scored_at. With a look-back shorter than the
+// ledger an id can have several rows: the latest comes last.
+const findDecisions = `SELECT d.request_id, coalesce(d.user_id, ''), coalesce(d.mood, ''), coalesce(d.group_size, ''),
+	coalesce(d.session_length, ''), d.requested_at, d.scored_at, d.tier, d.degraded,
+	d.model_id, m.name, m.version, m.sha256, d.config_version, d.catalog_version, d.considered,
+	d.item_ids, d.titles, d.predictions, d.scores, d.queue_us, d.score_us,
+	d.source_topic, d.source_partition, d.source_offset
+	FROM decisions d LEFT JOIN models m ON m.id = d.model_id
+	WHERE d.request_id = ANY($1) AND d.run_id = $2 AND d.scored_at >= $3
+	ORDER BY d.scored_at`
+
+func collectDecisions(rows pgx.Rows) (map[string]*schemas.Decision, error) {
+	defer rows.Close()
+	found := map[string]*schemas.Decision{}
+	for rows.Next() {
+		d, err := scanDecision(rows)
+		if err != nil {
+			return nil, err
+		}
+		found[d.RequestID] = d
+	}
+	return found, rows.Err()
+}
+
+// scanDecision makes of a row the decision that appendDecision wrote, equal in every field.
+func scanDecision(rows pgx.Rows) (*schemas.Decision, error) {
+	var (
+		d                    schemas.Decision
+		mood, group, session string
+		modelID              *int32
+		name, version, sum   *string
+		ids, titles          []string
+		predictions          []*float64
+		scores               []float64
+		queue, score         int64
+	)
+	err := rows.Scan(&d.RequestID, &d.UserID, &mood, &group, &session, &d.RequestedAt, &d.ScoredAt, &d.Tier, &d.Degraded,
+		&modelID, &name, &version, &sum, &d.ConfigVersion, &d.CatalogVersion, &d.Considered,
+		&ids, &titles, &predictions, &scores, &queue, &score,
+		&d.Source.Topic, &d.Source.Partition, &d.Source.Offset)
+	if err != nil {
+		return nil, err
+	}
+	d.Context.Mood, _ = schemas.ParseMood(mood)
+	d.Context.GroupSize, _ = schemas.ParseGroupSize(group)
+	d.Context.SessionLength, _ = schemas.ParseSessionLength(session)
+	d.RequestedAt, d.ScoredAt = d.RequestedAt.UTC(), d.ScoredAt.UTC()
+	d.QueueTime, d.ScoreTime = time.Duration(queue)*time.Microsecond, time.Duration(score)*time.Microsecond
+	if modelID != nil {
+		d.Model = &schemas.ModelRef{ID: *modelID, Name: deref(name), Version: deref(version), SHA256: deref(sum)}
+	}
+	d.Items = make([]schemas.ScoredItem, len(ids))
+	for i := range ids {
+		d.Items[i] = schemas.ScoredItem{ItemID: ids[i], Title: titles[i], Prediction: nullable(predictions[i]), Score: scores[i]}
+	}
+	return &d, nil
+}
+
+func deref(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+// nullable returns NaN for null.
+func nullable(v *float64) float64 {
+	if v == nil {
+		return math.NaN()
+	}
+	return *v
+}
