@@ -1,0 +1,104 @@
+package consumer
+
+import (
+	"errors"
+	"io"
+
+	"github.com/segmentio/kafka-go/protocol"
+	"github.com/segmentio/kafka-go/protocol/fetch"
+)
+
+// committed reads the records of a fetch response that a read_committed reader may see: it leaves out the
+// records of aborted transactions and the markers at their ends. A broker sends those along with a list of
+// the aborted transactions, by first offset, and leaves the choice to the reader.
+type committed struct {
+	batches  []protocol.RecordReader
+	current  protocol.RecordReader
+	skipping bool // current belongs to an aborted transaction
+	aborted  []fetch.ResponseTransaction
+	open     map[int64]bool // producers in an aborted transaction
+	from     int64          // records before it were not asked for
+	next     int64          // offset after what was read so far
+}
+
+// newCommitted reads a response to a fetch from an offset.
+func newCommitted(p *fetch.ResponsePartition, from int64) *committed {
+	c := &committed{aborted: p.AbortedTransactions, open: map[int64]bool{}, from: from, next: from}
+	switch records := p.RecordSet.Records.(type) {
+	case nil:
+	case *protocol.RecordStream:
+		c.batches = records.Records
+	default:
+		c.batches = []protocol.RecordReader{records}
+	}
+	return c
+}
+
+// read returns the next record, io.EOF after the last. The record is valid until the next call.
+func (c *committed) read() (*protocol.Record, error) {
+	for {
+		if c.current == nil && !c.nextBatch() {
+			return nil, io.EOF
+		}
+		r, err := c.current.ReadRecord()
+		if errors.Is(err, io.EOF) {
+			c.current = nil
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if r.Offset >= c.from {
+			c.next = max(c.next, r.Offset+1)
+			if !c.skipping {
+				return r, nil
+			}
+		}
+		discard(r)
+	}
+}
+
+// nextBatch moves on to the next batch of records.
+func (c *committed) nextBatch() bool {
+	for len(c.batches) > 0 {
+		b := c.batches[0]
+		c.batches = c.batches[1:]
+		switch b := b.(type) {
+		case *protocol.ControlBatch:
+			delete(c.open, b.ProducerID)
+			c.stepOver(b.BaseOffset)
+		case *protocol.RecordBatch:
+			c.stepOver(b.BaseOffset) // a batch whose records were all compacted away has nothing else to show
+			c.beginAborted(b.BaseOffset)
+			c.current, c.skipping = b, b.Attributes.Transactional() && c.open[b.ProducerID]
+			return true
+		default: // message sets from before Kafka 0.11, without transactions
+			c.current, c.skipping = b, false
+			return true
+		}
+	}
+	return false
+}
+
+func (c *committed) stepOver(offset int64) {
+	if offset >= c.from {
+		c.next = max(c.next, offset+1)
+	}
+}
+
+// beginAborted notes the aborted transactions that begin at or before an offset.
+func (c *committed) beginAborted(offset int64) {
+	for len(c.aborted) > 0 && c.aborted[0].FirstOffset <= offset {
+		c.open[c.aborted[0].ProducerID] = true
+		c.aborted = c.aborted[1:]
+	}
+}
+
+func discard(r *protocol.Record) {
+	if r.Key != nil {
+		_ = r.Key.Close()
+	}
+	if r.Value != nil {
+		_ = r.Value.Close()
+	}
+}

@@ -1,0 +1,143 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+
+	"recstream/schemas"
+)
+
+// Scorer decides requests. A worker has one of its own.
+type Scorer interface {
+	// Begin takes up the model and the catalogue in force, for the Decide calls of one batch.
+	Begin() error
+	// Decide fills in the decision but for its times and its source. An error with a method Code() string
+	// is final for that request; any other is of the moment.
+	Decide(*schemas.Request, *schemas.Decision) error
+}
+
+// Ledger stores decisions and the fence of each partition.
+type Ledger interface {
+	Fence(ctx context.Context, topic string, partition int) (f schemas.Fence, ok bool, err error)
+	SetFence(ctx context.Context, topic string, partition int, offset int64) error
+	// Find returns the stored decisions of those ids: within the look-back window, or all there ever were.
+	Find(ctx context.Context, ids []string, now time.Time, ever bool) (map[string]*schemas.Decision, error)
+	// Record stores a batch and moves the fence from its From, or does neither.
+	Record(context.Context, schemas.Batch) error
+}
+
+// Outbox publishes outcomes, for one worker. What was added leaves with Flush; after an error Flush is called
+// again and sends what is left.
+type Outbox interface {
+	Add(*schemas.Outcome)
+	Flush(context.Context) error
+}
+
+// Config holds what a service works with. All fields are required but Log and Dialer.
+type Config struct {
+	Brokers []string
+	Dialer  *kafka.Dialer // for the group's connections
+	Client  *kafka.Client // for everything else; its Transport must be a *kafka.Transport
+	Group   string
+	Topic   string
+
+	BatchRecords int           // most messages in a batch
+	BatchBytes   int           // size at which a batch is full, in bytes of keys and values
+	Linger       time.Duration // how long a batch that has something waits for more
+	FetchMaxWait time.Duration // how long the broker holds an empty fetch
+
+	SessionTimeout    time.Duration
+	HeartbeatInterval time.Duration
+	DrainTimeout      time.Duration // to finish the batch in hand
+	StallWarning      time.Duration // a worker that makes no progress for so long is reported
+	RequestTimeout    time.Duration // of one request to a broker
+
+	NewScorer  func() Scorer
+	Ledger     Ledger
+	OpenOutbox func(context.Context) (Outbox, error)
+	Now        func() time.Time
+	Log        *slog.Logger
+}
+
+// Service consumes one topic as a member of a consumer group.
+type Service struct {
+	cfg     Config
+	log     *slog.Logger
+	workers sync.WaitGroup
+	watch   watch
+}
+
+// New returns a service. The topic must exist when it runs.
+func New(cfg Config) *Service {
+	log := cfg.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return &Service{cfg: cfg, log: log}
+}
+
+// Run consumes until ctx ends, then lets the workers finish their batches within the drain timeout, leaves
+// the group and returns nil. Whatever the brokers do it goes on trying; only a wrong configuration is an error.
+func (s *Service) Run(ctx context.Context) error {
+	group, err := kafka.NewConsumerGroup(s.groupConfig())
+	if err != nil {
+		return fmt.Errorf("consumer group: %w", err)
+	}
+	watching, stopWatching := context.WithCancel(context.Background())
+	var watcher sync.WaitGroup
+	watcher.Go(func() { s.watch.run(watching, s.cfg.StallWarning, s.log) })
+	defer watcher.Wait()
+	defer stopWatching()
+	defer s.workers.Wait()
+	defer group.Close() // ends the generation and waits for its workers
+
+	for {
+		generation, err := group.Next(ctx)
+		switch {
+		case ctx.Err() != nil || errors.Is(err, kafka.ErrGroupClosed):
+			return nil
+		case err != nil:
+			// The group waits JoinGroupBackoff by itself before it tries again.
+			s.log.Warn("consumer group not joined, trying again", keyGroup, s.cfg.Group, keyError, err)
+		default:
+			s.start(generation)
+		}
+	}
+}
+
+func (s *Service) groupConfig() kafka.ConsumerGroupConfig {
+	return kafka.ConsumerGroupConfig{
+		ID:                     s.cfg.Group,
+		Brokers:                s.cfg.Brokers,
+		Dialer:                 s.cfg.Dialer,
+		Topics:                 []string{s.cfg.Topic},
+		HeartbeatInterval:      s.cfg.HeartbeatInterval,
+		SessionTimeout:         s.cfg.SessionTimeout,
+		RebalanceTimeout:       s.cfg.DrainTimeout + s.cfg.SessionTimeout,
+		JoinGroupBackoff:       500 * time.Millisecond,
+		WatchPartitionChanges:  true,
+		PartitionWatchInterval: 5 * time.Second,
+		StartOffset:            kafka.FirstOffset,
+		Timeout:                s.cfg.RequestTimeout,
+	}
+}
+
+// start gives each assigned partition a worker. A worker that returns ends the generation: the group joins anew.
+func (s *Service) start(generation *kafka.Generation) {
+	assigned := generation.Assignments[s.cfg.Topic]
+	s.log.Info("joined consumer group", keyGroup, s.cfg.Group, keyGeneration, generation.ID, keyPartitions, len(assigned))
+	for _, a := range assigned {
+		w := newWorker(s, generation, a.ID)
+		s.workers.Add(1)
+		generation.Start(func(ctx context.Context) {
+			defer s.workers.Done()
+			w.run(ctx, a.Offset)
+		})
+	}
+}

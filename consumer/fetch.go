@@ -1,0 +1,225 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/protocol/fetch"
+)
+
+// fetcher gathers the messages of one partition into batches.
+//
+// It speaks the fetch protocol itself: kafka-go's Reader gives out the records of aborted transactions, and
+// its offsets can be rewound by a stale commit.
+type fetcher struct {
+	cfg       *Config
+	log       *slog.Logger
+	partition int
+	offset    int64      // of the next record to read
+	records   *committed // what is left of the last response; nil is nothing
+}
+
+// run hands out batches in order until ctx ends. It takes empty ones from free, so what waits is bounded by
+// their number. It returns an error only where the partition must be opened anew.
+func (f *fetcher) run(ctx context.Context, free <-chan *batch, out chan<- *batch) error {
+	for {
+		var b *batch
+		select {
+		case <-ctx.Done():
+			return nil
+		case b = <-free:
+		}
+		b.reset(f.offset)
+		if err := f.fill(ctx, b); err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case out <- b:
+		}
+	}
+}
+
+// fill reads until the batch is full, or has something and has lingered long enough, or ctx ends.
+func (f *fetcher) fill(ctx context.Context, b *batch) error {
+	var lingerUntil time.Time
+	for ctx.Err() == nil {
+		if err := f.take(b); err != nil {
+			return err
+		}
+		wait := f.cfg.FetchMaxWait
+		if b.moved() {
+			if lingerUntil.IsZero() {
+				lingerUntil = time.Now().Add(f.cfg.Linger)
+			}
+			wait = min(wait, time.Until(lingerUntil))
+			if wait <= 0 || b.full(f.cfg.BatchRecords, f.cfg.BatchBytes) {
+				return nil
+			}
+		}
+		if err := f.fetch(ctx, b, wait); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// take moves records of the last response into the batch, until it is full or nothing is left.
+func (f *fetcher) take(b *batch) error {
+	for f.records != nil && !b.full(f.cfg.BatchRecords, f.cfg.BatchBytes) {
+		r, err := f.records.read()
+		if err == nil {
+			err = b.add(f.cfg.Topic, f.partition, r)
+		}
+		f.offset = f.records.next
+		b.next = f.offset
+		if errors.Is(err, io.EOF) {
+			f.records = nil
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read records at offset %d: %w", f.offset, err)
+		}
+	}
+	return nil
+}
+
+// fetch asks the broker for more, which it holds back for wait at the most while there is nothing. Trouble
+// is waited out, except when the batch has something: then that goes first.
+func (f *fetcher) fetch(ctx context.Context, b *batch, wait time.Duration) error {
+	if f.records != nil {
+		return nil
+	}
+	err := retry(ctx, f.log, "fetch", func(int) error {
+		err := f.fetchOnce(ctx, wait)
+		if errors.Is(err, kafka.OffsetOutOfRange) {
+			return f.skipGap(ctx)
+		}
+		if err != nil && b.moved() {
+			f.log.Warn("fetch: handing on what is there first", keyError, err)
+			return nil
+		}
+		return err
+	})
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+func (f *fetcher) fetchOnce(ctx context.Context, wait time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, wait+f.cfg.RequestTimeout)
+	defer cancel()
+	response, err := f.cfg.Client.Transport.RoundTrip(ctx, f.cfg.Client.Addr, f.request(wait))
+	if err != nil {
+		return f.reconnect(err)
+	}
+	partition, err := onlyPartition(response.(*fetch.Response))
+	if err != nil {
+		return f.reconnect(err)
+	}
+	f.records = newCommitted(partition, f.offset)
+	return nil
+}
+
+func (f *fetcher) request(wait time.Duration) *fetch.Request {
+	const readCommitted = 1
+	bytes := int32(f.cfg.BatchBytes)
+	return &fetch.Request{
+		ReplicaID:      -1,
+		MaxWaitTime:    int32(max(wait.Milliseconds(), 1)),
+		MinBytes:       1,
+		MaxBytes:       bytes,
+		IsolationLevel: readCommitted,
+		SessionEpoch:   -1,
+		Topics: []fetch.RequestTopic{{
+			Topic: f.cfg.Topic,
+			Partitions: []fetch.RequestPartition{{
+				Partition:          int32(f.partition),
+				CurrentLeaderEpoch: -1,
+				FetchOffset:        f.offset,
+				LogStartOffset:     -1,
+				PartitionMaxBytes:  bytes,
+			}},
+		}},
+	}
+}
+
+// onlyPartition returns the one partition that was asked for, or its error.
+func onlyPartition(r *fetch.Response) (*fetch.ResponsePartition, error) {
+	if r.ErrorCode != 0 {
+		return nil, kafka.Error(r.ErrorCode)
+	}
+	if len(r.Topics) != 1 || len(r.Topics[0].Partitions) != 1 {
+		return nil, errors.New("the broker's answer lacks the partition")
+	}
+	p := &r.Topics[0].Partitions[0]
+	if p.ErrorCode != 0 {
+		return nil, kafka.Error(p.ErrorCode)
+	}
+	return p, nil
+}
+
+// reconnect drops idle connections, so that the next attempt asks the partition's leader of then, not of now.
+func (f *fetcher) reconnect(err error) error {
+	if !errors.Is(err, kafka.OffsetOutOfRange) {
+		f.cfg.Client.Transport.(*kafka.Transport).CloseIdleConnections()
+	}
+	return err
+}
+
+// skipGap goes on at the log's start where the topic's retention has overtaken the reader. Where the log
+// ends before the offset, it is another log than the one that was read: the partition is to be opened anew.
+func (f *fetcher) skipGap(ctx context.Context) error {
+	first, last, err := bounds(ctx, f.cfg, f.partition)
+	if err != nil {
+		return err
+	}
+	if f.offset >= first {
+		return &logChangedError{offset: f.offset, first: first, last: last}
+	}
+	f.log.Error("events lost: the topic's retention deleted them before they were read",
+		keyOffset, f.offset, keyNext, first, keyCount, first-f.offset)
+	f.offset = first
+	return nil
+}
+
+// logChangedError says that the log is not the one that was read before.
+type logChangedError struct{ offset, first, last int64 }
+
+func (e *logChangedError) Error() string {
+	return fmt.Sprintf("offset %d is not in the log, which has %d to %d", e.offset, e.first, e.last)
+}
+
+// Transient is false: asking again does not help, opening the partition anew does.
+func (e *logChangedError) Transient() bool { return false }
+
+// bounds returns the offset of the partition's first record and that after its last.
+func bounds(ctx context.Context, cfg *Config, partition int) (first, last int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, cfg.RequestTimeout)
+	defer cancel()
+	res, err := cfg.Client.ListOffsets(ctx, &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{
+		cfg.Topic: {kafka.FirstOffsetOf(partition), kafka.LastOffsetOf(partition)},
+	}})
+	if err != nil {
+		return 0, 0, fmt.Errorf("read log bounds: %w", err)
+	}
+	for _, p := range res.Topics[cfg.Topic] {
+		if p.Partition == partition {
+			if p.Error != nil {
+				return 0, 0, fmt.Errorf("read log bounds: %w", p.Error)
+			}
+			return p.FirstOffset, p.LastOffset, nil
+		}
+	}
+	return 0, 0, errors.New("read log bounds: the broker's answer lacks the partition")
+}

@@ -1,0 +1,170 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+)
+
+// worker sees the messages of one partition through, for as long as one generation of the group lasts.
+type worker struct {
+	cfg        *Config
+	log        *slog.Logger
+	watch      *watch
+	generation *kafka.Generation
+	partition  int
+
+	outbox Outbox
+	settler
+}
+
+func newWorker(s *Service, generation *kafka.Generation, partition int) *worker {
+	log := s.log.With(keyTopic, s.cfg.Topic, keyPartition, partition)
+	return &worker{
+		cfg:        &s.cfg,
+		log:        log,
+		watch:      &s.watch,
+		generation: generation,
+		partition:  partition,
+		settler:    settler{cfg: &s.cfg, log: log, partition: partition, scorer: s.cfg.NewScorer()},
+	}
+}
+
+// run works until the generation ends or something is wrong that only a new generation can mend. The batch in
+// hand is then finished, within the drain timeout.
+func (w *worker) run(generation context.Context, committed int64) {
+	defer w.watch.leave(w.partition)
+	// A panic here is a defect of ours. It must not take the other partitions along.
+	defer func() {
+		if v := recover(); v != nil {
+			w.log.Error("worker panicked; its partition is taken up again", keyError, fmt.Sprint(v), "stack", string(debug.Stack()))
+		}
+	}()
+	taking, stopTaking := context.WithCancel(generation)
+	defer stopTaking()
+	finishing, stop := w.finishing(generation)
+	defer stop()
+
+	w.watch.enter(w.partition, stageOpen)
+	offset, err := w.open(taking, committed)
+	if err == nil {
+		err = w.consume(taking, finishing, offset)
+	}
+	if err != nil && generation.Err() == nil {
+		w.log.Warn("partition given back to the group", keyError, err)
+	}
+}
+
+// finishing returns a context for the batch in hand: it ends when the drain timeout has passed after the
+// generation's end.
+func (w *worker) finishing(generation context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	stop := context.AfterFunc(generation, func() {
+		timer := time.NewTimer(w.cfg.DrainTimeout)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			cancel(fmt.Errorf("not finished within the drain timeout of %s", w.cfg.DrainTimeout))
+		case <-ctx.Done():
+		}
+	})
+	return ctx, func() {
+		stop()
+		cancel(nil)
+	}
+}
+
+// open finds out where to begin and sets the fence where it must be moved.
+func (w *worker) open(ctx context.Context, committed int64) (offset int64, err error) {
+	err = retry(ctx, w.log, stageOpen, func(int) error {
+		r, err := w.resume(ctx, committed)
+		if err != nil {
+			return err
+		}
+		offset, w.fence = r.offset, r.fence
+		w.outbox, err = w.cfg.OpenOutbox(ctx)
+		return err
+	})
+	return offset, err
+}
+
+func (w *worker) resume(ctx context.Context, committed int64) (resumption, error) {
+	p := position{committed: committed}
+	var err error
+	if p.first, p.last, err = bounds(ctx, w.cfg, w.partition); err != nil {
+		return resumption{}, err
+	}
+	if p.fence, p.fenced, err = w.cfg.Ledger.Fence(ctx, w.cfg.Topic, w.partition); err != nil {
+		return resumption{}, err
+	}
+	r := resume(p)
+	if r.note != "" {
+		w.log.Error(r.note, "committed", committed, "fence", p.fence.Next, "first", p.first, "last", p.last, keyOffset, r.offset)
+	}
+	if r.moved {
+		err = w.cfg.Ledger.SetFence(ctx, w.cfg.Topic, w.partition, r.fence)
+	}
+	return r, err
+}
+
+// consume takes batch after batch. The fetcher reads one ahead meanwhile.
+func (w *worker) consume(taking, finishing context.Context, offset int64) error {
+	free, ready := make(chan *batch, 2), make(chan *batch)
+	free <- new(batch)
+	free <- new(batch)
+	fetching, stopFetching := context.WithCancel(taking)
+	fetched := make(chan error, 1)
+	f := &fetcher{cfg: w.cfg, log: w.log, partition: w.partition, offset: offset}
+	var fetcher sync.WaitGroup
+	fetcher.Go(func() { fetched <- f.run(fetching, free, ready) })
+	defer fetcher.Wait()
+	defer stopFetching()
+
+	for {
+		w.watch.enter(w.partition, stageIdle)
+		select {
+		case <-taking.Done():
+			return nil
+		case err := <-fetched:
+			return err
+		case b := <-ready:
+			if err := w.finish(finishing, b); err != nil {
+				return err
+			}
+			free <- b
+		}
+	}
+}
+
+// finish sees a batch through: settled in the ledger, published, committed.
+func (w *worker) finish(ctx context.Context, b *batch) error {
+	w.watch.enter(w.partition, stageSettle)
+	if err := w.settle(ctx, b); err != nil {
+		return err
+	}
+	w.watch.enter(w.partition, stagePublish)
+	for i := range w.outcomes {
+		w.outbox.Add(&w.outcomes[i])
+	}
+	if err := retry(ctx, w.log, stagePublish, func(int) error { return w.outbox.Flush(ctx) }); err != nil {
+		return err
+	}
+	w.watch.enter(w.partition, stageCommit)
+	return w.commit(b.next)
+}
+
+// commit commits the partition's offset in the group's name. An error means that the generation has ended, or
+// that its connection has: either way the partition goes to whom the group gives it next.
+func (w *worker) commit(next int64) error {
+	err := w.generation.CommitOffsets(map[string]map[int]int64{w.cfg.Topic: {w.partition: next}})
+	if err != nil && !errors.Is(err, kafka.ErrGenerationEnded) {
+		return fmt.Errorf("commit offset %d: %w", next, err)
+	}
+	return err
+}
