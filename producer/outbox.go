@@ -1,0 +1,192 @@
+package producer
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+
+	"github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/protocol"
+
+	"recstream/schemas"
+)
+
+// Outbox holds what is to leave and sends it. It is not safe for concurrent use.
+type Outbox struct {
+	cfg         Config
+	results     []int // partition numbers
+	deadLetters []int
+	id          producerID
+	stale       bool // the producer id must be renewed before the next send
+	targets     map[target]*lane
+	encoder     encoder
+}
+
+type producerID struct {
+	id    int64
+	epoch int16
+}
+
+type target struct {
+	topic     string
+	partition int
+}
+
+// lane is the queue of batches towards one partition.
+type lane struct {
+	target
+	sequence int32          // of the next record
+	queue    []*recordBatch // not yet acknowledged, oldest first
+	spare    []*recordBatch // acknowledged, to be reused
+}
+
+// Add encodes what leaves for one request event: a result for a decision; for a rejection a dead letter and,
+// where the request's id could be read, a rejected result.
+func (o *Outbox) Add(out *schemas.Outcome) {
+	e := &o.encoder
+	if out.Decision != nil {
+		key, value, headers, ms := e.result(o.cfg.Source, out)
+		o.put(o.cfg.Results, balance(key, o.results), key, value, headers, ms)
+		return
+	}
+	if out.Rejection.RequestID != "" {
+		key, value, headers, ms := e.rejection(o.cfg.Source, out)
+		o.put(o.cfg.Results, balance(key, o.results), key, value, headers, ms)
+	}
+	m := out.Message
+	headers, ms := e.deadLetter(out)
+	o.put(o.cfg.DeadLetters, balance(m.Key, o.deadLetters), m.Key, m.Value, headers, ms)
+}
+
+// balance chooses a partition as Kafka's Java client does, so that a key has one home whoever writes.
+func balance(key []byte, partitions []int) int {
+	return kafka.Murmur2Balancer{Consistent: true}.Balance(kafka.Message{Key: key}, partitions...)
+}
+
+func (o *Outbox) put(topic string, partition int, key, value []byte, headers []schemas.Header, unixMS int64) {
+	t := target{topic, partition}
+	l := o.targets[t]
+	if l == nil {
+		l = &lane{target: t}
+		o.targets[t] = l
+	}
+	l.open(o.cfg.BatchBytes).add(key, value, headers, unixMS)
+}
+
+// open returns the batch to add to: the last one, or a new one when that is full.
+func (l *lane) open(limit int) *recordBatch {
+	if n := len(l.queue); n > 0 && l.queue[n-1].bytes() < limit {
+		return l.queue[n-1]
+	}
+	b := new(recordBatch)
+	if n := len(l.spare); n > 0 {
+		b, l.spare = l.spare[n-1], l.spare[:n-1]
+	}
+	b.reset()
+	l.queue = append(l.queue, b)
+	return b
+}
+
+// Flush sends what was added and not yet acknowledged, and returns when all of it is. After an error call it
+// again: what a broker has already is not written twice.
+func (o *Outbox) Flush(ctx context.Context) error {
+	if o.stale {
+		if err := o.renew(ctx); err != nil {
+			return err
+		}
+	}
+	var pending []*lane
+	for _, l := range o.targets {
+		if len(l.queue) > 0 {
+			pending = append(pending, l)
+		}
+	}
+	err := o.sendAll(ctx, pending)
+	if err != nil {
+		o.stale = o.stale || isSequenceLost(err)
+		// A connection to a broker that no longer leads the partition is kept otherwise, and so is its answer.
+		if t, ok := o.cfg.Client.Transport.(*kafka.Transport); ok {
+			t.CloseIdleConnections()
+		}
+	}
+	return err
+}
+
+func (o *Outbox) sendAll(ctx context.Context, pending []*lane) error {
+	if len(pending) == 1 {
+		return o.send(ctx, pending[0])
+	}
+	errs := make([]error, len(pending))
+	var wg sync.WaitGroup
+	for i, l := range pending {
+		wg.Go(func() { errs[i] = o.send(ctx, l) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// send sends a lane's batches one after the other.
+func (o *Outbox) send(ctx context.Context, l *lane) error {
+	for len(l.queue) > 0 {
+		b := l.queue[0]
+		err := o.produce(ctx, l, b)
+		switch {
+		case err == nil || isDuplicate(err):
+			l.acknowledged()
+		case isTooLarge(err) && b.len() > 1:
+			first, second := b.split()
+			l.queue = append([]*recordBatch{first, second}, l.queue[1:]...)
+		case isTooLarge(err) && l.topic == o.cfg.DeadLetters && !b.stripped:
+			l.queue[0] = b.withoutValue(schemas.Header{
+				Key: schemas.HeaderDLQValueOmitted, Value: strconv.AppendInt(nil, int64(b.bytes()), 10)})
+		default:
+			return &Error{Topic: l.topic, Partition: l.partition, Err: err}
+		}
+	}
+	return nil
+}
+
+func (l *lane) acknowledged() {
+	b := l.queue[0]
+	// Sequence numbers go from 2^31-1 to 0.
+	l.sequence = int32((int64(l.sequence) + int64(b.len())) & 0x7fffffff)
+	l.spare = append(l.spare, b)
+	l.queue = append(l.queue[:0], l.queue[1:]...)
+}
+
+func (o *Outbox) produce(ctx context.Context, l *lane, b *recordBatch) error {
+	ctx, cancel := context.WithTimeout(ctx, o.cfg.Timeout)
+	defer cancel()
+	res, err := o.cfg.Client.RawProduce(ctx, &kafka.RawProduceRequest{
+		Topic:        l.topic,
+		Partition:    l.partition,
+		RequiredAcks: kafka.RequireAll,
+		RawRecords:   protocol.RawRecordSet{Reader: bytes.NewReader(b.seal(o.id, l.sequence))},
+	})
+	if err != nil {
+		return err
+	}
+	return res.Error
+}
+
+// renew gets a producer id and starts the sequences anew.
+func (o *Outbox) renew(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, o.cfg.Timeout)
+	defer cancel()
+	res, err := o.cfg.Client.InitProducerID(ctx, &kafka.InitProducerIDRequest{ProducerID: -1, ProducerEpoch: -1})
+	if err == nil {
+		err = res.Error
+	}
+	if err != nil {
+		return fmt.Errorf("get producer id: %w", err)
+	}
+	o.id = producerID{id: int64(res.Producer.ProducerID), epoch: int16(res.Producer.ProducerEpoch)}
+	for _, l := range o.targets {
+		l.sequence = 0
+	}
+	o.stale = false
+	return nil
+}
