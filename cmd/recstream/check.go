@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+	"github.com/spf13/cobra"
+
+	"recstream/internal/config"
+	"recstream/internal/kafkaconn"
+	"recstream/internal/postgres"
+	"recstream/scoring/model"
+)
+
+// checkTimeout is how long one check waits for a server.
+const checkTimeout = 10 * time.Second
+
+func newCheckCommand(app *app) *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use:     "check",
+		Short:   "Try the configuration, the brokers, the topics, the database and the model",
+		GroupID: groupAbout,
+		Long: `check tries what an instance needs, changes nothing, and prints a line each: ok, or what to do.
+The exit status is 0 if all is well, 1 if not, 2 if the configuration itself has a mistake.`,
+		Example: "  recstream check --config recstream.yaml\n  recstream check -o json",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return app.check(cmd.Context(), output) },
+	}
+	outputVar(cmd, &output, "text", "json")
+	return cmd
+}
+
+// finding is the result of one check.
+type finding struct {
+	Check  string `json:"check"`
+	OK     bool   `json:"ok"`
+	Detail string `json:"detail"`          // what was found
+	ToDo   string `json:"to_do,omitempty"` // what to do, if not ok
+}
+
+func (a *app) check(ctx context.Context, output string) error {
+	cfg, err := a.loadConfig()
+	if err != nil {
+		return err
+	}
+	findings := []finding{{Check: "config", OK: true, Detail: "valid"}}
+	findings = append(findings, checkKafka(ctx, cfg)...)
+	findings = append(findings, a.checkDatabase(ctx, cfg)...)
+	findings = append(findings, checkModel(cfg.Model))
+	if output == "json" {
+		err = printJSON(a.stdout, findings)
+	} else {
+		printFindings(a, findings)
+	}
+	for _, f := range findings {
+		if !f.OK && err == nil {
+			err = errors.New("not everything is in place")
+		}
+	}
+	return err
+}
+
+func printFindings(a *app, findings []finding) {
+	for _, f := range findings {
+		state := "ok  "
+		if !f.OK {
+			state = "FAIL"
+		}
+		fmt.Fprintf(a.stdout, "%s  %-10s  %s\n", state, f.Check, f.Detail)
+		if f.ToDo != "" {
+			fmt.Fprintf(a.stdout, "      %-10s  -> %s\n", "", f.ToDo)
+		}
+	}
+}
+
+func failed(check string, err error, todo string) finding {
+	return finding{Check: check, Detail: err.Error(), ToDo: todo}
+}
+
+func checkKafka(ctx context.Context, cfg config.Config) []finding {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	transport, err := kafkaconn.NewTransport(cfg.Kafka)
+	if err != nil {
+		return []finding{failed("brokers", err, "mend kafka.tls or kafka.sasl")}
+	}
+	defer transport.CloseIdleConnections()
+	client := kafkaconn.NewClient(cfg.Kafka, transport)
+	meta, err := client.Metadata(ctx, &kafka.MetadataRequest{})
+	if err != nil {
+		return []finding{failed("brokers", err, "start Kafka, or set kafka.brokers or RECSTREAM_KAFKA_BROKERS; it is "+strings.Join(cfg.Kafka.Brokers, ","))}
+	}
+	brokers := finding{Check: "brokers", OK: true, Detail: fmt.Sprintf("%d answering at %s", len(meta.Brokers), strings.Join(cfg.Kafka.Brokers, ","))}
+	return []finding{brokers, checkTopics(ctx, client, cfg.Kafka)}
+}
+
+func checkTopics(ctx context.Context, client *kafka.Client, k config.Kafka) finding {
+	missing, err := kafkaconn.MissingTopics(ctx, client, k)
+	switch names := strings.Join(missing, ", "); {
+	case err != nil:
+		return failed("topics", err, "let this user describe the topics")
+	case len(missing) == 0:
+		return finding{Check: "topics", OK: true, Detail: "all there"}
+	case k.CreateTopics:
+		return finding{Check: "topics", OK: true, Detail: "serve will create " + names}
+	default:
+		return failed("topics", errors.New("missing: "+names), "create them, or set kafka.create_topics: true")
+	}
+}
+
+func (a *app) checkDatabase(ctx context.Context, cfg config.Config) []finding {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	db, err := openDatabase(ctx, cfg, a.newLogger(cfg.Log))
+	if err == nil {
+		defer db.Close()
+		err = db.Ping(ctx)
+	}
+	if err != nil {
+		return []finding{failed("database", err, "start Postgres, or set database.url or RECSTREAM_DATABASE_URL; it is "+cfg.Database.URL.String())}
+	}
+	return []finding{checkSchema(ctx, db), checkCatalog(ctx, db)}
+}
+
+func checkSchema(ctx context.Context, db *postgres.Database) finding {
+	const todo = "run 'recstream migrate up'"
+	steps, err := db.Migrations(ctx)
+	if err != nil {
+		return failed("database", err, todo)
+	}
+	for _, s := range steps {
+		if !s.Applied {
+			return failed("database", fmt.Errorf("answers, but lacks migration %s", s.Name), todo)
+		}
+	}
+	return finding{Check: "database", OK: true, Detail: fmt.Sprintf("answers, %d migrations applied", len(steps))}
+}
+
+func checkCatalog(ctx context.Context, db *postgres.Database) finding {
+	items, version, err := db.Catalog(ctx)
+	switch {
+	case err != nil:
+		return failed("catalogue", err, "run 'recstream migrate up'")
+	case len(items) == 0:
+		return failed("catalogue", errors.New("has no items"), "run 'recstream catalog import FILE'")
+	}
+	return finding{Check: "catalogue", OK: true, Detail: fmt.Sprintf("%d items, version %d", len(items), version)}
+}
+
+func checkModel(m config.Model) finding {
+	if m.Path == "" {
+		return finding{Check: "model", OK: true, Detail: "none configured: results come from the tiers below it; set model.path to have one"}
+	}
+	loaded, err := model.Load(m.Path)
+	switch {
+	case err != nil:
+		return failed("model", err, "put a LightGBM text model with recstream's features at model.path; until then the tiers below answer")
+	case m.SHA256 != "" && m.SHA256 != loaded.Ref.SHA256:
+		return failed("model", fmt.Errorf("%s has SHA-256 %s", m.Path, loaded.Ref.SHA256), "put the file there whose hash is model.sha256, or change that")
+	}
+	return finding{Check: "model", OK: true, Detail: fmt.Sprintf("%s: %d trees, sha256 %s", m.Path, loaded.Trees(), loaded.Ref.SHA256[:12])}
+}

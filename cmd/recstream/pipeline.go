@@ -1,0 +1,184 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+	"github.com/segmentio/kafka-go"
+
+	"recstream/consumer"
+	"recstream/internal/config"
+	"recstream/internal/kafkaconn"
+	"recstream/internal/postgres"
+	"recstream/internal/upkeep"
+	"recstream/producer"
+	"recstream/scoring"
+)
+
+// pipeline is one instance: everything between the request topic and the result topic, plugged together.
+type pipeline struct {
+	cfg       config.Config
+	log       *slog.Logger
+	database  *postgres.Database
+	client    *kafka.Client
+	transport *kafka.Transport
+	dialer    *kafka.Dialer
+	engine    *scoring.Engine
+}
+
+// newPipeline makes the parts; nothing is connected yet.
+func newPipeline(ctx context.Context, cfg config.Config, log *slog.Logger) (*pipeline, error) {
+	p := &pipeline{cfg: cfg, log: log}
+	var err error
+	if p.transport, err = kafkaconn.NewTransport(cfg.Kafka); err != nil {
+		return nil, err
+	}
+	if p.dialer, err = kafkaconn.NewDialer(cfg.Kafka); err != nil {
+		return nil, err
+	}
+	p.client = kafkaconn.NewClient(cfg.Kafka, p.transport)
+	if p.engine, err = scoring.New(cfg.Scoring); err != nil {
+		return nil, err
+	}
+	p.database, err = openDatabase(ctx, cfg, log)
+	return p, err
+}
+
+func openDatabase(ctx context.Context, cfg config.Config, log *slog.Logger) (*postgres.Database, error) {
+	return postgres.Open(ctx, postgres.Options{
+		URL:            cfg.Database.URL.Reveal(),
+		MaxConnections: cfg.Database.MaxConnections,
+		Log:            log,
+	})
+}
+
+// close releases the connections.
+func (p *pipeline) close() {
+	p.database.Close()
+	p.transport.CloseIdleConnections()
+}
+
+// run prepares what the stream needs, then consumes until ctx ends and has drained. ready, if not nil, is
+// called when everything is prepared.
+func (p *pipeline) run(ctx context.Context, ready func()) error {
+	catalog := &upkeep.Catalog{Store: p.database, Engine: p.engine, Rules: p.cfg.Scoring.Rules,
+		Interval: p.cfg.Catalog.RefreshInterval, Log: p.log}
+	model := &upkeep.Model{Path: p.cfg.Model.Path, Name: p.cfg.Model.Name, Version: p.cfg.Model.Version,
+		SHA256: p.cfg.Model.SHA256, Store: p.database, Engine: p.engine,
+		Interval: p.cfg.Model.ReloadInterval, Log: p.log}
+	partitions := &upkeep.Partitions{Database: p.database, Now: time.Now, Log: p.log,
+		Keep: postgres.Partitions{Ahead: p.cfg.Ledger.PartitionsAhead, Retention: p.cfg.Ledger.Retention}}
+
+	steps := []step{
+		{"database", p.checkMigrations},
+		{"ledger partitions", partitions.Maintain},
+		{"catalogue", catalog.Refresh},
+		{"model", model.Refresh},
+		{"topics", p.ensureTopics},
+	}
+	if err := prepare(ctx, p.log, steps); err != nil || ctx.Err() != nil {
+		return err
+	}
+	if ready != nil {
+		ready()
+	}
+
+	upkeeping, stopUpkeep := context.WithCancel(context.WithoutCancel(ctx)) // goes on while the workers drain
+	var loops sync.WaitGroup
+	for _, run := range []func(context.Context){catalog.Run, model.Run, partitions.Run} {
+		loops.Go(func() { run(upkeeping) })
+	}
+	defer loops.Wait()
+	defer stopUpkeep()
+	return p.consumer().Run(ctx)
+}
+
+func (p *pipeline) consumer() *consumer.Service {
+	k, c := p.cfg.Kafka, p.cfg.Consumer
+	out := producer.New(producer.Config{
+		Client:      p.client,
+		Results:     k.Topics.Results,
+		DeadLetters: k.Topics.DeadLetters,
+		Source:      "/recstream/" + k.Group,
+		Timeout:     p.client.Timeout,
+	})
+	return consumer.New(consumer.Config{
+		Brokers:           k.Brokers,
+		Dialer:            p.dialer,
+		Client:            p.client,
+		Group:             k.Group,
+		Topic:             k.Topics.Requests,
+		BatchRecords:      c.BatchRecords,
+		BatchBytes:        c.BatchBytes,
+		Linger:            c.Linger,
+		FetchMaxWait:      c.FetchMaxWait,
+		SessionTimeout:    k.SessionTimeout,
+		HeartbeatInterval: k.HeartbeatInterval,
+		DrainTimeout:      c.DrainTimeout,
+		StallWarning:      c.StallWarning,
+		RequestTimeout:    p.client.Timeout,
+		NewScorer:         func() consumer.Scorer { return p.engine.NewScorer() },
+		Ledger:            postgres.NewLedger(p.database, k.Group, p.cfg.Ledger.LookBack),
+		OpenOutbox:        func(ctx context.Context) (consumer.Outbox, error) { return out.Open(ctx) },
+		Now:               time.Now,
+		Log:               p.log,
+	})
+}
+
+// step is one thing that must be in place before events are read.
+type step struct {
+	name string
+	do   func(context.Context) error
+}
+
+// prepare takes the steps in order and waits for servers that are away. It returns what waiting does not mend,
+// and nil when ctx ends.
+func prepare(ctx context.Context, log *slog.Logger, steps []step) error {
+	for _, s := range steps {
+		policy := backoff.NewExponentialBackOff(backoff.WithInitialInterval(200*time.Millisecond),
+			backoff.WithMaxInterval(5*time.Second), backoff.WithMaxElapsedTime(0))
+		operation := func() error {
+			err := s.do(ctx)
+			if isConfigError(err) {
+				return backoff.Permanent(err)
+			}
+			return err
+		}
+		notify := func(err error, wait time.Duration) {
+			log.Warn("not ready yet, trying again", "step", s.name, "wait", wait.Round(time.Millisecond), "error", err)
+		}
+		if err := backoff.RetryNotify(operation, backoff.WithContext(policy, ctx), notify); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// checkMigrations refuses a database whose schema is not this program's.
+func (p *pipeline) checkMigrations(ctx context.Context) error {
+	steps, err := p.database.Migrations(ctx)
+	if err != nil {
+		return err
+	}
+	for _, s := range steps {
+		if !s.Applied {
+			return configError(withHint(fmt.Errorf("the database lacks migration %s", s.Name), "run 'recstream migrate up', or 'recstream serve --migrate'"))
+		}
+	}
+	return nil
+}
+
+func (p *pipeline) ensureTopics(ctx context.Context) error {
+	created, err := kafkaconn.EnsureTopics(ctx, p.client, p.cfg.Kafka)
+	if len(created) > 0 {
+		p.log.Info("topics created", "topics", created)
+	}
+	return err
+}

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+)
+
+func newServeCommand(app *app) *cobra.Command {
+	var migrate bool
+	cmd := &cobra.Command{
+		Use:     "serve",
+		Short:   "Answer requests until told to stop",
+		GroupID: groupRun,
+		Long: `serve reads request events, decides them, stores every decision in Postgres and writes the results to
+Kafka. Run as many instances as the topic has partitions: they share the work through the consumer group.
+
+It waits for servers that are away, at the start and later, and loses nothing meanwhile. The first SIGINT or
+SIGTERM lets the batches in hand finish, within consumer.drain_timeout; the second stops at once. Either way
+the next instance goes on where this one stopped.`,
+		Example: `  recstream serve --config recstream.yaml
+  RECSTREAM_KAFKA_BROKERS=kafka:9092 RECSTREAM_DATABASE_URL=postgres://db/recstream recstream serve --migrate`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return app.serve(cmd.Context(), migrate) },
+	}
+	cmd.Flags().BoolVar(&migrate, "migrate", false, "bring the database's schema up to date first")
+	return cmd
+}
+
+func (a *app) serve(ctx context.Context, migrate bool) error {
+	cfg, err := a.loadConfig()
+	if err != nil {
+		return err
+	}
+	log := a.newLogger(cfg.Log)
+	p, err := newPipeline(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	if migrate {
+		if err := prepare(ctx, log, []step{{"migrations", func(ctx context.Context) error {
+			_, err := p.database.Migrate(ctx)
+			return err
+		}}}); err != nil {
+			return err
+		}
+	}
+	err = p.run(ctx, func() {
+		log.Info("serving", "version", currentBuild().Version, "config_version", p.engine.ConfigVersion())
+	})
+	log.Info("stopped")
+	return err
+}

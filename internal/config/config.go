@@ -1,0 +1,173 @@
+// Package config owns recstream's settings: their names, defaults, limits and where they come from.
+//
+// A setting is read from the defaults, then the YAML file, then the environment; the later wins.
+// Load refuses what it does not know (keys, duplicate keys, RECSTREAM_ variables) and names every
+// mistake at once, by its YAML path. What it returns is valid, and prints without its secrets.
+//
+// The package reads one file and touches nothing else: whether a broker, a database or a model is
+// there is for those who use the settings.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"recstream/schemas"
+	"recstream/scoring"
+)
+
+// Config is everything that can be set. The struct tags are the one source of names: yaml is the
+// key in the file, from which the variable's name follows, and desc is the line of documentation.
+type Config struct {
+	Kafka    Kafka          `yaml:"kafka"`
+	Consumer Consumer       `yaml:"consumer"`
+	Database Database       `yaml:"database"`
+	Ledger   Ledger         `yaml:"ledger"`
+	Catalog  Catalog        `yaml:"catalog"`
+	Model    Model          `yaml:"model"`
+	Scoring  scoring.Params `yaml:"scoring"`
+	Log      Log            `yaml:"log"`
+}
+
+// Kafka says which cluster, group and topics are used.
+type Kafka struct {
+	Brokers           []string      `yaml:"brokers" desc:"Bootstrap brokers, each host:port"`
+	Group             string        `yaml:"group" desc:"Consumer group; instances that share it share the work"`
+	Topics            Topics        `yaml:"topics"`
+	CreateTopics      bool          `yaml:"create_topics" desc:"Create topics that are missing"`
+	Partitions        int           `yaml:"partitions" desc:"Partitions of a created topic"`
+	ReplicationFactor int           `yaml:"replication_factor" desc:"Replicas of a created topic; -1 is the broker's default"`
+	SessionTimeout    time.Duration `yaml:"session_timeout" desc:"Silence after which the group gives a member's partitions to others"`
+	HeartbeatInterval time.Duration `yaml:"heartbeat_interval" desc:"Time between a member's heartbeats"`
+	TLS               TLS           `yaml:"tls"`
+	SASL              SASL          `yaml:"sasl"`
+}
+
+// Topics are the names of the four topics.
+type Topics struct {
+	Requests    string `yaml:"requests" desc:"Topic of request events, read"`
+	Results     string `yaml:"results" desc:"Topic of result events, written"`
+	Feedback    string `yaml:"feedback" desc:"Topic of feedback events, read"`
+	DeadLetters string `yaml:"dead_letters" desc:"Topic of events that could not be answered, written"`
+}
+
+// TLS says whether connections to the brokers are encrypted.
+type TLS struct {
+	Enabled    bool   `yaml:"enabled" desc:"Encrypt connections to the brokers"`
+	CAFile     string `yaml:"ca_file" desc:"PEM file of the authorities to trust; empty trusts the system's"`
+	ServerName string `yaml:"server_name" desc:"Name expected in the brokers' certificates; empty is the broker's host"`
+}
+
+// SASL says how a client proves who it is.
+type SASL struct {
+	Mechanism string `yaml:"mechanism" desc:"plain, scram-sha-256, scram-sha-512, or empty for none"`
+	Username  string `yaml:"username" desc:"SASL user"`
+	Password  Secret `yaml:"password" desc:"SASL password; never printed"`
+}
+
+// Consumer says how requests are gathered into batches, and how long the waits are.
+type Consumer struct {
+	BatchRecords int           `yaml:"batch_records" desc:"Most records of a batch"`
+	BatchBytes   int           `yaml:"batch_bytes" desc:"Most bytes of a batch; a larger single record is a batch of its own"`
+	Linger       time.Duration `yaml:"linger" desc:"Longest wait for a batch to fill"`
+	FetchMaxWait time.Duration `yaml:"fetch_max_wait" desc:"Longest wait of the broker for new records"`
+	DrainTimeout time.Duration `yaml:"drain_timeout" desc:"Time to finish the batches in hand at a stop"`
+	StallWarning time.Duration `yaml:"stall_warning" desc:"Time after which a worker that makes no progress is reported"`
+}
+
+// Database says where Postgres is.
+type Database struct {
+	URL            DatabaseURL `yaml:"url" desc:"Postgres, as postgres://user:password@host:port/database; the password is never printed"`
+	MaxConnections int         `yaml:"max_connections" desc:"Most connections of one instance"`
+}
+
+// Ledger says how long decisions are kept and remembered.
+type Ledger struct {
+	Retention       time.Duration `yaml:"retention" desc:"Age at which a day of decisions is dropped; 0s keeps them forever"`
+	PartitionsAhead int           `yaml:"partitions_ahead" desc:"Days for which partitions are made in advance"`
+	LookBack        time.Duration `yaml:"look_back" desc:"Time within which a repeated request id is answered with its first decision"`
+}
+
+// Catalog says how the items are kept fresh.
+type Catalog struct {
+	RefreshInterval time.Duration `yaml:"refresh_interval" desc:"Time between looks for changed items"`
+}
+
+// Model says which model file scores.
+type Model struct {
+	Path           string        `yaml:"path" desc:"LightGBM model file; empty scores without a model"`
+	Name           string        `yaml:"name" desc:"Name on decisions; empty is the file's name"`
+	Version        string        `yaml:"version" desc:"Version on decisions; empty is taken from the file's hash"`
+	SHA256         string        `yaml:"sha256" desc:"Hash that the file must have, 64 hexadecimal digits; empty accepts any"`
+	ReloadInterval time.Duration `yaml:"reload_interval" desc:"Time between looks for a changed file"`
+}
+
+// Log says what is logged, and how.
+type Log struct {
+	Level  string `yaml:"level" desc:"Least level that is logged: debug, info, warn or error"`
+	Format string `yaml:"format" desc:"text or json"`
+}
+
+// Default returns the settings that hold where nothing else is said.
+func Default() Config {
+	return Config{
+		Kafka: Kafka{
+			Brokers: []string{"127.0.0.1:9092"},
+			Group:   "recstream",
+			Topics: Topics{
+				Requests:    schemas.DefaultRequestTopic,
+				Results:     schemas.DefaultResultTopic,
+				Feedback:    schemas.DefaultFeedbackTopic,
+				DeadLetters: schemas.DefaultDeadLetterTopic,
+			},
+			CreateTopics:      true,
+			Partitions:        6,
+			ReplicationFactor: -1,
+			SessionTimeout:    10 * time.Second,
+			HeartbeatInterval: 3 * time.Second,
+		},
+		Consumer: Consumer{
+			BatchRecords: 1000,
+			BatchBytes:   1 << 20,
+			Linger:       5 * time.Millisecond,
+			FetchMaxWait: 250 * time.Millisecond,
+			DrainTimeout: 20 * time.Second,
+			StallWarning: time.Minute,
+		},
+		Database: Database{URL: "postgres://localhost:5432/recstream", MaxConnections: 8},
+		Ledger:   Ledger{Retention: 90 * day, PartitionsAhead: 7, LookBack: 2 * day},
+		Catalog:  Catalog{RefreshInterval: 5 * time.Second},
+		Model:    Model{ReloadInterval: 2 * time.Second},
+		Scoring:  scoring.DefaultParams(),
+		Log:      Log{Level: "info", Format: "text"},
+	}
+}
+
+const day = 24 * time.Hour
+
+// Load returns the settings of the YAML file at path and of environ ("NAME=value" strings, as
+// os.Environ gives them), which wins. An empty path reads no file. An error is an *Error that lists
+// every mistake found, unless the file cannot be read at all.
+func Load(path string, environ []string) (Config, error) {
+	cfg := Default()
+	var problems []Problem
+	if path != "" {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return Config{}, fmt.Errorf("read configuration: %w", err)
+		}
+		problems = append(problems, decodeYAML(path, text, &cfg)...)
+	}
+	problems = append(problems, decodeEnv(environ, &cfg)...)
+	// A value that could not be read has its default still, so the rest can be judged all the same.
+	var invalid *Error
+	if errors.As(cfg.Validate(), &invalid) {
+		problems = append(problems, invalid.Problems...)
+	}
+	if len(problems) > 0 {
+		return Config{}, &Error{Problems: problems}
+	}
+	return cfg, nil
+}

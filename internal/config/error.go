@@ -1,0 +1,69 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Problem is one mistake in the configuration.
+type Problem struct {
+	Where string // YAML path, such as kafka.brokers[0], or the name of a variable
+	Text  string // what is wrong, and what is allowed
+}
+
+// Error lists all mistakes of a configuration.
+type Error struct {
+	Problems []Problem
+}
+
+// Error returns the mistakes, one a line where there are several.
+func (e *Error) Error() string {
+	if len(e.Problems) == 1 {
+		return "configuration: " + e.Problems[0].String()
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "configuration: %d mistakes", len(e.Problems))
+	for _, p := range e.Problems {
+		b.WriteString("\n  " + p.String())
+	}
+	return b.String()
+}
+
+// String returns "where: text".
+func (p Problem) String() string { return p.Where + ": " + p.Text }
+
+// didYouMean returns "; did you mean NAME?" for the known name nearest to the given one,
+// or nothing when none is near.
+func didYouMean(name string, known []string) string {
+	best, distance := "", len(name)/3+2
+	for _, k := range known {
+		if d := editDistance(name, k); d < distance {
+			best, distance = k, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return "; did you mean " + best + "?"
+}
+
+// editDistance is Levenshtein's: the insertions, deletions and replacements of bytes from a to b.
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			replaced := diagonal
+			if a[i] != b[j] {
+				replaced++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(replaced, row[j]+1, diagonal+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,68 @@
+package devstack
+
+import (
+	"context"
+	"errors"
+	"os"
+	"sync"
+)
+
+// server is a process that can be stopped and started again. It keeps its port and its data.
+type server struct {
+	port  reservation
+	begin func() (*process, error)
+	probe func(context.Context) error
+
+	mu   sync.Mutex
+	proc *process // nil while stopped
+}
+
+// Start starts a server that was stopped or killed, with the data and the port that it had, and
+// waits until it answers or ctx ends. A server that runs is left as it is.
+func (s *server) Start(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.alive() {
+		return nil
+	}
+	s.port.release()
+	proc, err := s.begin()
+	if err != nil {
+		return err
+	}
+	s.proc = proc
+	if err := proc.ready(ctx, s.probe); err != nil {
+		return errors.Join(err, s.end(context.Background(), os.Kill))
+	}
+	return nil
+}
+
+// end stops the process, if there is one. The caller holds mu.
+func (s *server) end(ctx context.Context, signal os.Signal) error {
+	if s.proc == nil {
+		return nil
+	}
+	proc := s.proc
+	s.proc = nil
+	return proc.stop(ctx, signal)
+}
+
+func (s *server) stop(ctx context.Context, signal os.Signal) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.end(ctx, signal)
+}
+
+// alive tells whether the process runs. The caller holds mu.
+func (s *server) alive() bool {
+	if s.proc == nil {
+		return false
+	}
+	select {
+	case <-s.proc.done:
+		s.proc = nil
+		return false
+	default:
+		return true
+	}
+}

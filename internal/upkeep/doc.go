@@ -1,0 +1,48 @@
+// Package upkeep keeps a running instance up to date: the catalogue and the model that the scoring engine
+// uses, and the ledger's partitions.
+//
+// Each loop looks, acts, and waits for its interval, until its context ends. Trouble is logged once when it
+// begins and once when it is over; what was in force stays in force meanwhile, but for the model: what the
+// file says, holds.
+package upkeep
+
+import (
+	"context"
+	"log/slog"
+	"time"
+)
+
+// Keys of log attributes.
+const (
+	keyError   = "error"
+	keyVersion = "version"
+	keyItems   = "items"
+	keyModel   = "model"
+	keySHA256  = "sha256"
+	keyReason  = "reason"
+)
+
+// loop calls step until ctx ends, at once and then every interval. An error is logged when it differs from
+// the one before, so that a long outage is one line.
+func loop(ctx context.Context, interval time.Duration, log *slog.Logger, what string, step func(context.Context) error) {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	last := ""
+	for ctx.Err() == nil {
+		err := step(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err == nil && last != "":
+			log.Info(what + " works again")
+			last = ""
+		case err != nil && err.Error() != last:
+			log.Warn(what+" is in trouble, trying again", keyError, err)
+			last = err.Error()
+		}
+		select {
+		case <-ctx.Done():
+		case <-ticker.C:
+		}
+	}
+}

@@ -1,0 +1,131 @@
+package upkeep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"time"
+
+	"recstream/schemas"
+	"recstream/scoring"
+	"recstream/scoring/model"
+)
+
+// ModelStore gives models the ids that decisions refer to.
+type ModelStore interface {
+	RegisterModel(context.Context, schemas.ModelRef) (int32, error)
+}
+
+// Model gives an engine the model of a file, whenever the file has changed. A file that is missing or
+// refused takes the model away, with its reason, until there is a good one: a result never claims a model
+// that is not the file's.
+type Model struct {
+	Path     string // "" is no model
+	Name     string // of the model; "" is the file's
+	Version  string // "" is from the file's SHA-256
+	SHA256   string // that the file must have; "" is any
+	Store    ModelStore
+	Engine   *scoring.Engine
+	Interval time.Duration
+	Log      *slog.Logger
+
+	seen    stamp
+	looked  bool
+	pending *model.Model // loaded, and waiting for its id
+}
+
+// stamp tells whether a file has changed. Two writes within the clock's grain differ in size, in inode, or in
+// what they hold; the last is found at the next change.
+type stamp struct {
+	size int64
+	time time.Time
+	file fs.FileInfo // identity; nil where there is no file
+}
+
+// Run looks for changes until ctx ends.
+func (m *Model) Run(ctx context.Context) {
+	loop(ctx, m.Interval, m.Log, "the model", m.Refresh)
+}
+
+// Refresh looks once. The error says that a good model could not be registered; a bad file is logged, not returned.
+func (m *Model) Refresh(ctx context.Context) error {
+	if m.Path == "" {
+		return nil
+	}
+	if now := m.stat(); !m.looked || !now.equal(m.seen) {
+		m.looked, m.seen = true, now
+		if err := m.load(); err != nil {
+			return err
+		}
+	}
+	return m.activate(ctx)
+}
+
+func (m *Model) stat() stamp {
+	info, err := os.Stat(m.Path)
+	if err != nil {
+		return stamp{}
+	}
+	return stamp{size: info.Size(), time: info.ModTime(), file: info}
+}
+
+func (s stamp) equal(other stamp) bool {
+	if s.file == nil || other.file == nil {
+		return s.file == nil && other.file == nil
+	}
+	return s.size == other.size && s.time.Equal(other.time) && os.SameFile(s.file, other.file)
+}
+
+// load reads the file. What cannot be used takes the model away.
+func (m *Model) load() error {
+	m.pending = nil
+	loaded, err := m.read()
+	if err != nil {
+		reason := schemas.ReasonModelLoadFailed
+		var refused *model.LoadError
+		if errors.As(err, &refused) {
+			reason = refused.Reason
+		}
+		m.Engine.SetModelUnavailable(reason)
+		m.Log.Error("model not in force", keyReason, reason, keyError, err)
+		return nil
+	}
+	m.pending = loaded
+	return nil
+}
+
+func (m *Model) read() (*model.Model, error) {
+	loaded, err := model.Load(m.Path)
+	if err != nil {
+		return nil, err
+	}
+	if m.SHA256 != "" && loaded.Ref.SHA256 != m.SHA256 {
+		return nil, fmt.Errorf("load model %s: its SHA-256 is %s, model.sha256 wants %s", m.Path, loaded.Ref.SHA256, m.SHA256)
+	}
+	if m.Name != "" {
+		loaded.Ref.Name = m.Name
+	}
+	if m.Version != "" {
+		loaded.Ref.Version = m.Version
+	}
+	return loaded, nil
+}
+
+// activate puts a loaded model into force once the ledger knows it.
+func (m *Model) activate(ctx context.Context) error {
+	if m.pending == nil {
+		return nil
+	}
+	id, err := m.Store.RegisterModel(ctx, m.pending.Ref)
+	if err != nil {
+		return err
+	}
+	m.pending.Ref.ID = id
+	m.Engine.SetModel(m.pending)
+	m.Log.Info("model in force", keyModel, m.pending.Ref.Name, keyVersion, m.pending.Ref.Version, keySHA256, m.pending.Ref.SHA256)
+	m.pending = nil
+	return nil
+}
