@@ -55,6 +55,7 @@ func (m *memo) fill(col column, i int32, x []float64) float64 {
 	return p
 }
 
+// encode returns the bits to store for p; decode is its inverse, but for the payload of a NaN.
 func encode(p float64) uint64 {
 	if math.IsNaN(p) {
 		p = math.NaN() // one NaN for all, and not the one of all ones

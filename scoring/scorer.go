@@ -94,6 +94,7 @@ func (s *Scorer) Decide(req *schemas.Request, dst *schemas.Decision) (err error)
 // its reason code, an operator wants to see where it came from.
 func (s *Scorer) LastPanic() *PanicError { return s.lastPanic }
 
+// start clears what an earlier decision left in dst and in the scorer.
 func (s *Scorer) start(req *schemas.Request, dst *schemas.Decision) {
 	dst.RequestID, dst.UserID, dst.Context, dst.RequestedAt = req.RequestID, req.UserID, req.Context, req.RequestedAt
 	dst.Model = nil

@@ -124,4 +124,5 @@ func (s *Scorer) rankByOrder(_ schemas.Context, eligible []int32) schemas.Reason
 	return ""
 }
 
+// isFinite is false for NaN and the infinities, whose difference from themselves is NaN.
 func isFinite(v float64) bool { return v-v == 0 }

@@ -53,6 +53,7 @@ func (f *Filter) exclude(s *Snapshot, ids []string) {
 	}
 }
 
+// takeNamed takes the candidates that the request lists. Marking what was taken drops repetitions.
 func (f *Filter) takeNamed(s *Snapshot, ids []string, now int64) {
 	for _, id := range ids {
 		i, ok := s.index[id]
@@ -64,6 +65,7 @@ func (f *Filter) takeNamed(s *Snapshot, ids []string, now int64) {
 	}
 }
 
+// takeContext takes what suits the context and has not expired; hidden items are not in its list.
 func (f *Filter) takeContext(s *Snapshot, c schemas.Context, now int64) {
 	for _, i := range s.InContext(c) {
 		if f.marks[i] != f.round && now < s.expires[i] {

@@ -117,6 +117,7 @@ type genreList struct {
 	genres []string
 }
 
+// validate names the end of the range that is at fault.
 func (r Range) validate(field string) error {
 	bad := func(v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) || v < 0 }
 	switch {

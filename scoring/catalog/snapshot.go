@@ -54,6 +54,7 @@ func New(items []schemas.Item, version int64, rules Rules) (*Snapshot, error) {
 	return s, nil
 }
 
+// fillIndex makes the index by id. An id has to stand for one item, or decisions would be ambiguous.
 func (s *Snapshot) fillIndex() error {
 	s.index = make(map[string]int32, len(s.items))
 	for i := range s.items {
@@ -88,6 +89,7 @@ func (s *Snapshot) fillColumns() {
 	}
 }
 
+// expiry folds hiding into expiry, so that a request checks one number an item.
 func expiry(it *schemas.Item) int64 {
 	switch {
 	case it.Hidden:
@@ -101,6 +103,7 @@ func expiry(it *schemas.Item) int64 {
 // suits are the values of each dimension of a context that an item suits, bit v for value v.
 type suits struct{ mood, group, session uint8 }
 
+// fillContexts applies the rules once an item, then combines the outcomes for each context.
 func (s *Snapshot) fillContexts(rules *Rules) {
 	all := make([]suits, len(s.items))
 	for i := range s.items {

@@ -78,6 +78,8 @@ func parseHeader(head string) (sizes []int, sigmoid float64, err error) {
 	return sizes, sigmoid, err
 }
 
+// checkFeatures compares the names with feature.Names, one by one: a model that was trained on other
+// features, or on these in another order, would score without complaint and wrongly.
 func checkFeatures(names string) error {
 	got := strings.Split(names, " ")
 	for i, want := range feature.Names {
@@ -107,6 +109,7 @@ func parseObjective(s string) (float64, error) {
 	return sigmoid, nil
 }
 
+// parseSizes reads the sizes of the trees in bytes; how many there are is the number of trees.
 func parseSizes(s string) ([]int, error) {
 	sizes, err := parseList("tree_sizes", s, strconv.Atoi)
 	if err != nil {
@@ -158,7 +161,7 @@ func checkRange(trees []tree) error {
 	return nil
 }
 
-// fields are the key=value lines of a block.
+// fields are the key=value lines of a block, each key once: of two, another reader might believe the other.
 type fields map[string]string
 
 func parseFields(block string) (fields, error) {
@@ -192,4 +195,5 @@ func parseList[T any](key, s string, parse func(string) (T, error)) ([]T, error)
 	return list, nil
 }
 
+// isFinite is false for NaN and the infinities, whose difference from themselves is NaN.
 func isFinite(v float64) bool { return v-v == 0 }

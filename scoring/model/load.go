@@ -51,6 +51,8 @@ func Load(path string) (*Model, error) {
 	return Parse(strings.TrimSuffix(base, filepath.Ext(base)), text)
 }
 
+// readFile reads the file as a whole, so that what is verified is what is hashed, even while another
+// process writes it.
 func readFile(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -80,6 +82,7 @@ func Parse(name string, text []byte) (*Model, error) {
 	return m, nil
 }
 
+// parse goes from the cheapest check to the dearest: text, evaluator, predictions.
 func parse(text []byte) (*Model, error) {
 	f, err := parseFile(string(text))
 	if err != nil {

@@ -93,6 +93,7 @@ func (t *tree) parseArrays(p fields, leaves int) error {
 	return nil
 }
 
+// parseInt32 keeps to 32 bits, which is what the evaluator holds an index in.
 func parseInt32(s string) (int, error) {
 	v, err := strconv.ParseInt(s, 10, 32)
 	return int(v), err
@@ -115,6 +116,7 @@ func parseFloats(p fields, key string, n int) ([]float64, error) {
 	return list, nil
 }
 
+// checkNodes checks each split by itself: an existing feature, compared as a number.
 func (t *tree) checkNodes() error {
 	for i := range t.feature {
 		if f := t.feature[i]; f < 0 || f > maxFeature {
