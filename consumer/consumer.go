@@ -71,6 +71,8 @@ type Service struct {
 	log     *slog.Logger
 	workers sync.WaitGroup
 	watch   watch
+
+	committing sync.Mutex // held while an offset is committed
 }
 
 // New returns a service. The topic must exist when it runs.

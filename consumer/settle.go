@@ -39,6 +39,7 @@ func (s *settler) settle(ctx context.Context, b *batch) error {
 	for i := range b.messages {
 		s.decode(&b.messages[i], i)
 	}
+	defer s.reportRejected()
 	return s.store(ctx, part{begin: b.from, next: b.next, lo: 0, hi: len(b.messages)})
 }
 
@@ -88,7 +89,20 @@ func (s *settler) reject(i int, r schemas.Rejection) {
 	r.Attempts = max(r.Attempts, 1)
 	s.rejected[i] = r
 	s.outcomes[i].Decision, s.outcomes[i].Rejection = nil, &s.rejected[i]
-	s.log.Warn("event rejected", keyOffset, s.outcomes[i].Message.Offset, keyStage, r.Stage, keyCode, r.Code)
+}
+
+// reportRejected logs the batch's rejections in one line; each has its dead letter.
+func (s *settler) reportRejected() {
+	n, last := 0, (*schemas.Outcome)(nil)
+	for i := range s.outcomes {
+		if s.outcomes[i].Rejection != nil {
+			n, last = n+1, &s.outcomes[i]
+		}
+	}
+	if n > 0 {
+		s.log.Warn("events rejected, see their dead letters", keyCount, n,
+			keyOffset, last.Message.Offset, keyStage, last.Rejection.Stage, keyCode, last.Rejection.Code)
+	}
 }
 
 // part is a run of a batch's messages that is stored at once: those from lo up to hi.

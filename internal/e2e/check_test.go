@@ -1,0 +1,201 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+
+	"recstream/schemas"
+)
+
+// awaitCommitted waits until the group has committed everything that was published.
+func (s *stack) awaitCommitted(t *testing.T) {
+	t.Helper()
+	eventually(t, "committed offsets", func() (bool, string) {
+		ends, err := s.endOffsets(t, s.requests())
+		if err != nil {
+			return false, err.Error()
+		}
+		all := make([]int, partitions)
+		for i := range all {
+			all[i] = i
+		}
+		res, err := s.client.OffsetFetch(t.Context(), &kafka.OffsetFetchRequest{
+			GroupID: s.name, Topics: map[string][]int{s.requests(): all}})
+		if err != nil {
+			return false, err.Error()
+		}
+		committed := map[int]int64{}
+		for _, p := range res.Topics[s.requests()] {
+			committed[p.Partition] = p.CommittedOffset
+		}
+		for p, end := range ends {
+			if committed[p] != end && !(end == 0 && committed[p] <= 0) {
+				return false, fmt.Sprintf("committed %v, ends %v", committed, ends)
+			}
+		}
+		return len(ends) == partitions, fmt.Sprint(ends)
+	})
+}
+
+func (s *stack) endOffsets(t *testing.T, topic string) (map[int]int64, error) {
+	var ask []kafka.OffsetRequest
+	for p := range partitions {
+		ask = append(ask, kafka.LastOffsetOf(p))
+	}
+	res, err := s.client.ListOffsets(t.Context(), &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{topic: ask}})
+	if err != nil {
+		return nil, err
+	}
+	ends := map[int]int64{}
+	for _, p := range res.Topics[topic] {
+		if p.Error != nil {
+			return nil, p.Error
+		}
+		ends[p.Partition] = p.LastOffset
+	}
+	return ends, nil
+}
+
+// check verifies the whole outcome of a workload. exactlyOnce also refuses a second copy of a result or dead
+// letter; without it, copies must be equal in id and bytes.
+func (s *stack) check(t *testing.T, w *workload, exactlyOnce bool) {
+	t.Helper()
+	s.awaitCommitted(t)
+	s.checkResults(t, w, exactlyOnce)
+	s.checkDeadLetters(t, w, exactlyOnce)
+	s.checkLedger(t, w)
+}
+
+func (s *stack) checkResults(t *testing.T, w *workload, exactlyOnce bool) {
+	t.Helper()
+	first := map[string]result{} // by request id
+	last := map[string]string{}  // key → request id of its latest first result
+	copies, rejected := 0, 0
+	for _, partition := range s.readResults(t) {
+		for _, r := range partition {
+			if r.Status == schemas.StatusRejected {
+				rejected++
+				continue
+			}
+			if seen, again := first[r.RequestID]; again {
+				copies++
+				if seen.id != r.id || !bytes.Equal(seen.value, r.value) {
+					t.Errorf("two different results for %s:\n%s %s\n%s %s", r.RequestID, seen.id, seen.value, r.id, r.value)
+				}
+				continue
+			}
+			first[r.RequestID] = r
+			// Ids grow in the order of publishing.
+			if last[r.key] > r.RequestID {
+				t.Errorf("user %s: result of %s after that of %s", r.key, r.RequestID, last[r.key])
+			}
+			last[r.key] = r.RequestID
+			if r.key != r.UserID || r.Tier != schemas.TierModel || len(r.Items) == 0 {
+				t.Errorf("result of %s: key %q, %s", r.RequestID, r.key, r.value)
+			}
+		}
+	}
+	if len(first) != w.good {
+		t.Errorf("%d requests have a result, want %d", len(first), w.good)
+	}
+	if exactlyOnce && copies > 0 {
+		t.Errorf("%d results came twice", copies)
+	}
+	t.Logf("%d results, %d copies of them, %d rejected", len(first), copies, rejected)
+}
+
+func (s *stack) checkDeadLetters(t *testing.T, w *workload, exactlyOnce bool) {
+	t.Helper()
+	letters := s.readDeadLetters(t)
+	if len(letters) != len(w.bad) {
+		t.Errorf("dead letters for %d events, want %d", len(letters), len(w.bad))
+	}
+	for key, code := range w.bad {
+		list := letters[key]
+		if len(list) == 0 {
+			t.Errorf("bad event %s (%s) has no dead letter", key, code)
+			continue
+		}
+		if exactlyOnce && len(list) > 1 {
+			t.Errorf("bad event %s has %d dead letters", key, len(list))
+		}
+		for _, m := range list {
+			if got := header(m, schemas.HeaderDLQReason); got != code {
+				t.Errorf("bad event %s (%s): code %s, want %s", key, header(m, "kind"), got, code)
+			}
+			if !bytes.Equal(m.Value, w.badValue[key]) { // this client reads null as empty
+				t.Errorf("bad event %s (%s): its bytes were changed", key, header(m, "kind"))
+			}
+			if header(m, schemas.HeaderDLQTopic) != s.requests() || header(m, schemas.HeaderDLQOffset) == "" {
+				t.Errorf("bad event %s: headers %v", key, m.Headers)
+			}
+		}
+	}
+}
+
+func (s *stack) checkLedger(t *testing.T, w *workload) {
+	t.Helper()
+	var rows, ids, items int
+	err := s.db.Pool().QueryRow(within(t), `SELECT count(*), count(DISTINCT request_id), coalesce(sum(cardinality(item_ids)), 0)
+		FROM decisions WHERE request_id LIKE 'r-%'`).Scan(&rows, &ids, &items)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rows != w.good || ids != w.good {
+		t.Errorf("ledger has %d rows of %d requests, want %d", rows, ids, w.good)
+	}
+	var view, others int
+	if err := s.db.Pool().QueryRow(within(t), `SELECT count(*) FROM recommendations`).Scan(&view); err != nil {
+		t.Fatal(err)
+	}
+	if view != items || items == 0 {
+		t.Errorf("the view has %d rows, the ledger's arrays %d elements", view, items)
+	}
+	if err := s.db.Pool().QueryRow(within(t), `SELECT count(*) FROM decisions WHERE request_id NOT LIKE 'r-%'`).Scan(&others); err != nil {
+		t.Fatal(err)
+	}
+	if others > 0 {
+		t.Errorf("%d rows of requests that nobody made", others)
+	}
+}
+
+func mustDecode(t *testing.T, value []byte, dst any) {
+	t.Helper()
+	if err := json.Unmarshal(value, dst); err != nil {
+		t.Fatalf("decode %s: %v", value, err)
+	}
+}
+
+// readTopic reads a topic from its beginning to its end as of now.
+func readTopic[T any](t *testing.T, s *stack, topic string, convert func(kafka.Message) T) [][]T {
+	t.Helper()
+	ends, err := s.endOffsets(t, topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := make([][]T, partitions)
+	for p, end := range ends {
+		if end == 0 {
+			continue
+		}
+		reader := kafka.NewReader(kafka.ReaderConfig{Brokers: s.brokers, Topic: topic, Partition: p,
+			MinBytes: 1, MaxBytes: 4 << 20, MaxWait: 100 * time.Millisecond})
+		for offset := int64(0); offset < end; {
+			m, err := reader.ReadMessage(within(t))
+			if err != nil {
+				t.Fatalf("read %s/%d: %v", topic, p, err)
+			}
+			offset = m.Offset + 1
+			all[p] = append(all[p], convert(m))
+		}
+		if err := reader.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return all
+}

@@ -1,0 +1,185 @@
+package e2e
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+)
+
+// outage is how long a server is away.
+const outage = 10 * time.Second
+
+// publishSlowly publishes in the background, so that it takes about as long as told; the returned channel is
+// closed when all is published.
+func (s *stack) publishSlowly(t *testing.T, messages []kafka.Message, over time.Duration) <-chan struct{} {
+	const batch = 100
+	done := make(chan struct{})
+	ctx := within(t)
+	go func() {
+		defer close(done)
+		w := s.writer()
+		defer w.Close()
+		ticker := time.NewTicker(over * batch / time.Duration(len(messages)))
+		defer ticker.Stop()
+		for len(messages) > 0 {
+			n := min(batch, len(messages))
+			if err := w.WriteMessages(ctx, messages[:n]...); err != nil {
+				t.Errorf("publish: %v", err)
+				return
+			}
+			messages = messages[n:]
+			select {
+			case <-ticker.C:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return done
+}
+
+// stored returns the number of decisions in the ledger.
+func (s *stack) stored(t *testing.T) (n int, state string) {
+	err := s.db.Pool().QueryRow(t.Context(), `SELECT count(*) FROM decisions`).Scan(&n)
+	return n, fmt.Sprint(n, err)
+}
+
+// TestKillNine kills the instance ten times in the middle of its work.
+func TestKillNine(t *testing.T) {
+	onEachKafka(t, func(t *testing.T, s *stack) {
+		seed := uint64(time.Now().UnixNano())
+		t.Logf("seed %d", seed)
+		rng := rand.New(rand.NewPCG(seed, 0))
+		w := newWorkload(10_000)
+		published := s.publishSlowly(t, w.messages, 10*time.Second)
+		for range 10 {
+			before, _ := s.stored(t)
+			i := s.serve(t)
+			// Killed at some point after its first batch, not at a point that we choose.
+			eventually(t, "progress", func() (bool, string) {
+				n, state := s.stored(t)
+				return n > before || n == w.good, state
+			})
+			sleepRandomly(rng, 300*time.Millisecond)
+			i.kill()
+		}
+		s.serve(t)
+		<-published
+		s.check(t, w, false)
+	})
+}
+
+// sleepRandomly lets a fault happen at a random moment. Nothing is waited for.
+func sleepRandomly(rng *rand.Rand, limit time.Duration) {
+	time.Sleep(time.Duration(rng.Int64N(int64(limit))))
+}
+
+// TestInstancesJoinAndLeave rebalances the group again and again.
+func TestInstancesJoinAndLeave(t *testing.T) {
+	onEachKafka(t, func(t *testing.T, s *stack) {
+		w := newWorkload(10_000)
+		s.serve(t)
+		published := s.publishSlowly(t, w.messages, 10*time.Second)
+		for range 3 {
+			second := s.serve(t)
+			eventually(t, "the second instance to share the work", func() (bool, string) {
+				state := second.log.String()
+				return contains(state, "joined consumer group", "partitions=3"), state
+			})
+			second.stop(t)
+		}
+		<-published
+		s.check(t, w, false)
+	})
+}
+
+// TestPostgresAway stops the database for ten seconds under load. The stream waits and loses nothing.
+func TestPostgresAway(t *testing.T) {
+	onEachKafka(t, func(t *testing.T, s *stack) {
+		w := newWorkload(10_000)
+		i := s.serve(t)
+		published := s.publishSlowly(t, w.messages, 5*time.Second)
+		eventually(t, "the first decisions", func() (bool, string) {
+			n, state := s.stored(t)
+			return n > 0, state
+		})
+		if err := s.postgres.Stop(within(t)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(outage)
+		checkMemory(t, i)
+		if err := s.postgres.Start(within(t)); err != nil {
+			t.Fatal(err)
+		}
+		<-published
+		s.check(t, w, false)
+		checkMemory(t, i)
+	})
+}
+
+// TestKafkaAway stops the broker for ten seconds under load.
+func TestKafkaAway(t *testing.T) {
+	s := newApacheStack(t) // the embedded broker forgets when it stops
+	w := newWorkload(10_000)
+	i := s.serve(t)
+	published := s.publishSlowly(t, w.messages, 5*time.Second)
+	eventually(t, "the first decisions", func() (bool, string) {
+		n, state := s.stored(t)
+		return n > 0, state
+	})
+	if err := s.apache.Stop(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(outage)
+	if err := s.apache.Start(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	<-published
+	// The test's own writer tries again where a write was applied and its answer lost: then a request event is
+	// there twice, and is answered twice.
+	s.check(t, w, false)
+	checkMemory(t, i)
+}
+
+// maxMemory is what an instance may take at the most with 10,000 requests and a catalogue of 3,200 items.
+const maxMemory = 256 << 20
+
+func checkMemory(t *testing.T, i *instance) {
+	t.Helper()
+	peak := i.peakMemory(t)
+	t.Logf("peak memory %d MiB", peak>>20)
+	if peak > maxMemory {
+		t.Errorf("peak memory %d MiB, want at most %d", peak>>20, maxMemory>>20)
+	}
+}
+
+// TestSecondSignalStopsAtOnce asks an instance that cannot finish to stop, twice.
+func TestSecondSignalStopsAtOnce(t *testing.T) {
+	onEachKafka(t, testSecondSignal)
+}
+
+func testSecondSignal(t *testing.T, s *stack) {
+	w := newWorkload(1_000)
+	i := s.serve(t, "RECSTREAM_CONSUMER_DRAIN_TIMEOUT=1m")
+	eventually(t, "the instance to join", func() (bool, string) {
+		return contains(i.log.String(), "joined consumer group"), i.log.tail(5)
+	})
+	unlock := s.lockLedger(t)
+	s.publish(t, w.messages...)
+	eventually(t, "a batch that waits for the ledger", func() (bool, string) {
+		var waiting int
+		err := s.db.Pool().QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity
+			WHERE datname = current_database() AND wait_event_type = 'Lock'`).Scan(&waiting)
+		return waiting > 0, fmt.Sprint(waiting, err)
+	})
+	i.signalTwice(t)
+	if code := i.cmd.ProcessState.ExitCode(); code != 143 {
+		t.Errorf("exit status %d, want 143", code)
+	}
+	unlock()
+	s.serve(t)
+	s.check(t, w, false)
+}
