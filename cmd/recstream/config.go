@@ -1,6 +1,10 @@
 package main
 
 import (
+	"fmt"
+	"io"
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	"recstream/internal/config"
@@ -46,6 +50,9 @@ func newFieldsCommand(app *app) *cobra.Command {
 			if output == "json" {
 				return printJSON(app.stdout, config.Fields())
 			}
+			if output == "markdown" {
+				return printMarkdownFields(app.stdout)
+			}
 			var rows [][]string
 			for _, f := range config.Fields() {
 				rows = append(rows, []string{f.Path, f.Env, f.Default, f.Description})
@@ -53,6 +60,21 @@ func newFieldsCommand(app *app) *cobra.Command {
 			return printTable(app.stdout, []string{"KEY", "VARIABLE", "DEFAULT", "MEANING"}, rows)
 		},
 	}
-	outputVar(cmd, &output, "table", "json")
+	outputVar(cmd, &output, "table", "json", "markdown")
 	return cmd
+}
+
+// printMarkdownFields prints the table that the README has. The variables are left out: they follow from the keys.
+func printMarkdownFields(w io.Writer) error {
+	var b strings.Builder
+	b.WriteString("| key | default | meaning |\n|---|---|---|\n")
+	for _, f := range config.Fields() {
+		value := ""
+		if f.Default != "" {
+			value = "`" + f.Default + "`"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", f.Path, value, f.Description)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
 }

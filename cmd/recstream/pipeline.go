@@ -16,6 +16,7 @@ import (
 	"recstream/internal/postgres"
 	"recstream/internal/upkeep"
 	"recstream/producer"
+	"recstream/schemas"
 	"recstream/scoring"
 )
 
@@ -121,7 +122,7 @@ func (p *pipeline) consumer() *consumer.Service {
 		DrainTimeout:      c.DrainTimeout,
 		StallWarning:      c.StallWarning,
 		RequestTimeout:    p.client.Timeout,
-		NewScorer:         func() consumer.Scorer { return p.engine.NewScorer() },
+		NewScorer:         func() consumer.Scorer { return &loggedScorer{Scorer: p.engine.NewScorer(), log: p.log} },
 		Ledger:            postgres.NewLedger(p.database, k.Group, p.cfg.Ledger.LookBack),
 		OpenOutbox:        func(ctx context.Context) (consumer.Outbox, error) { return out.Open(ctx) },
 		Now:               time.Now,
@@ -179,6 +180,30 @@ func (p *pipeline) ensureTopics(ctx context.Context) error {
 	created, err := kafkaconn.EnsureTopics(ctx, p.client, p.cfg.Kafka)
 	if len(created) > 0 {
 		p.log.Info("topics created", "topics", created)
+	}
+	return err
+}
+
+// loggedScorer is a scorer that logs the panics that scoring stopped: the decision has only their code. A batch
+// is logged once.
+type loggedScorer struct {
+	*scoring.Scorer
+	log    *slog.Logger
+	logged bool
+}
+
+// Begin begins a batch.
+func (s *loggedScorer) Begin() error {
+	s.logged = false
+	return s.Scorer.Begin()
+}
+
+// Decide decides a request.
+func (s *loggedScorer) Decide(req *schemas.Request, d *schemas.Decision) error {
+	err := s.Scorer.Decide(req, d)
+	if p := s.LastPanic(); p != nil && !s.logged {
+		s.logged = true
+		s.log.Error("scoring panicked and was stopped", "tier", p.Tier, "error", p, "stack", string(p.Stack))
 	}
 	return err
 }

@@ -17,7 +17,7 @@ import (
 )
 
 // ErrNoKafka says that Apache Kafka (its jars, or a Java to run them) is not installed.
-var ErrNoKafka = errors.New("Apache Kafka is not installed: run scripts/kafka.sh install") //nolint:revive,staticcheck // a name
+var ErrNoKafka = errors.New("Apache Kafka is not installed: run scripts/kafka.sh install") //nolint:staticcheck // a name starts it
 
 // notInstalled is the status of scripts/kafka.sh for that.
 const notInstalled = 3
@@ -118,6 +118,7 @@ func findScript(name string) (string, error) {
 
 // spawn starts the script, which becomes the broker: it is this one process from first to last.
 func (k *Kafka) spawn() (*process, error) {
+	//nolint:noctx // the broker outlives the context of its start
 	cmd := exec.Command("bash", k.script, "run", "--dir", k.opts.Dir,
 		"--port", strconv.Itoa(k.port.Port), "--profile", string(k.opts.Profile))
 	return startProcess("Apache Kafka", cmd, k.opts.Log, syscall.SIGKILL)

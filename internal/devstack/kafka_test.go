@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"path/filepath"
-	"runtime"
 	"testing"
 
 	"github.com/segmentio/kafka-go"
@@ -53,19 +51,6 @@ func TestKafka(t *testing.T) {
 	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("%s is still there: %v", dir, err)
 	}
-}
-
-func TestKafkaEndsWithParent(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("only Linux can end a process with its parent")
-	}
-	if testing.Short() {
-		t.Skip("starts Apache Kafka, which takes seconds")
-	}
-	script, err := findScript("kafka.sh")
-	must(t, err)
-	needServer(t, kafkaInstalled(t.Context(), script))
-	endsWithParent(t, "kafka", filepath.Join(t.TempDir(), "broker"))
 }
 
 func TestStartKafkaNotInstalled(t *testing.T) {

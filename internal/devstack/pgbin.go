@@ -2,6 +2,7 @@ package devstack
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -18,7 +19,7 @@ var ErrNoPostgres = errors.New("no Postgres server binaries found: run scripts/p
 
 // findPostgres returns the directory that holds initdb and postgres. It looks where
 // scripts/postgres.sh looks, in the same order, so what the script installed is found.
-func findPostgres(given string) (string, error) {
+func findPostgres(ctx context.Context, given string) (string, error) {
 	if dir := cmp.Or(given, os.Getenv("RECSTREAM_PG_BIN")); dir != "" {
 		if !holdsPostgres(dir) {
 			return "", fmt.Errorf("%s holds no initdb and postgres: %w", dir, ErrNoPostgres)
@@ -27,7 +28,7 @@ func findPostgres(given string) (string, error) {
 	}
 	var dirs []string
 	if os.Getenv("RECSTREAM_PG_SKIP_SYSTEM") != "1" {
-		dirs = systemPostgres()
+		dirs = systemPostgres(ctx)
 	}
 	if cache, err := cacheDir(); err == nil {
 		dirs = append(dirs, newestFirst(filepath.Join(cache, "postgres-*", "bin"))...)
@@ -40,14 +41,14 @@ func findPostgres(given string) (string, error) {
 
 // systemPostgres lists where the distribution may have put a server: what pg_config says, the home
 // of the initdb on the PATH (often a link), and Debian's directories.
-func systemPostgres() []string {
+func systemPostgres(ctx context.Context) []string {
 	var dirs []string
-	if out, err := exec.Command("pg_config", "--bindir").Output(); err == nil {
+	if out, err := exec.CommandContext(ctx, "pg_config", "--bindir").Output(); err == nil {
 		dirs = append(dirs, strings.TrimSpace(string(out)))
 	}
 	if path, err := exec.LookPath("initdb"); err == nil {
-		if real, err := filepath.EvalSymlinks(path); err == nil {
-			dirs = append(dirs, filepath.Dir(real))
+		if binary, err := filepath.EvalSymlinks(path); err == nil {
+			dirs = append(dirs, filepath.Dir(binary))
 		}
 	}
 	return append(dirs, newestFirst("/usr/lib/postgresql/*/bin")...)

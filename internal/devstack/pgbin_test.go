@@ -45,7 +45,7 @@ func TestFindPostgres(t *testing.T) {
 			t.Setenv("RECSTREAM_PG_SKIP_SYSTEM", tt.skip)
 			t.Setenv("XDG_CACHE_HOME", filepath.Join(root, tt.cache))
 			t.Setenv("PATH", tt.path)
-			got, err := findPostgres(tt.option)
+			got, err := findPostgres(t.Context(), tt.option)
 			if tt.want == "" && !errors.Is(err, ErrNoPostgres) {
 				t.Errorf("got %q and error %v, want ErrNoPostgres", got, err)
 			}

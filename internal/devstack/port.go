@@ -30,6 +30,7 @@ func listen() (net.Listener, error) {
 }
 
 func listenOn(port int) (net.Listener, error) {
+	//nolint:noctx // listening on a number does not wait
 	return net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 }
 
@@ -47,23 +48,39 @@ func ephemeralStart() int {
 	return first
 }
 
-// reservation is a port that a server process is about to listen on.
+// reservation is a port that a server process is about to listen on, or listens on.
 type reservation struct {
 	Port int
-	held net.Listener // nil when the port was given, not found
+	held net.Listener // nil while the server has the port
 }
 
-// reserve finds a free port and holds it, or takes the given one as it is when port is not 0.
-// Nobody else can get a held port; call release just before the server is started.
+// reserve finds a free port, or takes the given one when that is not 0, and holds it: nobody else
+// can get it until release, which belongs just before the start of the server.
 func reserve(port int) (reservation, error) {
+	r := reservation{Port: port}
 	if port != 0 {
-		return reservation{Port: port}, nil
+		err := r.hold()
+		return r, err
 	}
 	l, err := listen()
 	if err != nil {
-		return reservation{}, err
+		return r, err
 	}
 	return reservation{Port: l.Addr().(*net.TCPAddr).Port, held: l}, nil
+}
+
+// hold takes the port again, while the server is away. A port that somebody else has is an error:
+// the server could not start, and its clients would talk to a stranger.
+func (r *reservation) hold() error {
+	if r.held != nil {
+		return nil
+	}
+	l, err := listenOn(r.Port)
+	if err != nil {
+		return fmt.Errorf("port %d: %w; choose another", r.Port, err)
+	}
+	r.held = l
+	return nil
 }
 
 func (r *reservation) release() {

@@ -1,9 +1,11 @@
 package devstack
 
 import (
+	"errors"
 	"net"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -33,13 +35,22 @@ func TestReserveHoldsPort(t *testing.T) {
 	l.Close()
 }
 
-func TestReserveTakesGivenPort(t *testing.T) {
-	r, err := reserve(5432)
+func TestReserveGivenPort(t *testing.T) {
+	free, err := reserve(0)
 	must(t, err)
-	if r.Port != 5432 {
-		t.Errorf("port %d, want the given 5432", r.Port)
+	if _, err := reserve(free.Port); !errors.Is(err, syscall.EADDRINUSE) {
+		t.Errorf("a port in use gives %v, want EADDRINUSE", err)
 	}
-	r.release()
+	free.release()
+	given, err := reserve(free.Port)
+	must(t, err)
+	defer given.release()
+	if given.Port != free.Port {
+		t.Errorf("port %d, want the given %d", given.Port, free.Port)
+	}
+	if given.held == nil {
+		t.Error("the given port is not held")
+	}
 }
 
 func TestTailKeepsTheEnd(t *testing.T) {

@@ -38,6 +38,7 @@ type Postgres struct {
 	server
 	opts PostgresOptions
 	temp string // to be removed at Close, or ""
+	made bool   // the data directory has a cluster
 	user *syscall.Credential
 }
 
@@ -45,7 +46,7 @@ type Postgres struct {
 // accepts connections or ctx ends. Close it to end it; ctx does not. The error is ErrNoPostgres
 // where the machine has no server binaries.
 func StartPostgres(ctx context.Context, opts PostgresOptions) (*Postgres, error) {
-	bin, err := findPostgres(opts.BinDir)
+	bin, err := findPostgres(ctx, opts.BinDir)
 	if err != nil {
 		return nil, fmt.Errorf("start Postgres: %w", err)
 	}
@@ -82,17 +83,33 @@ func (p *Postgres) makeDir() (err error) {
 	} else {
 		err = os.MkdirAll(p.opts.Dir, 0o700)
 	}
-	if err != nil || p.user == nil {
+	if err != nil {
+		return err
+	}
+	if p.made, err = holdsCluster(p.opts.Dir); err != nil || p.user == nil {
 		return err
 	}
 	return os.Chown(p.opts.Dir, int(p.user.Uid), int(p.user.Gid))
 }
 
-// initdb makes a cluster in an empty data directory; one that is there is used as it is.
-// The C locale makes text sort by bytes, the same everywhere.
+// holdsCluster tells a data directory from an empty one. Anything else is an error: it is not ours
+// to give to another user.
+func holdsCluster(dir string) (bool, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) == 0 {
+		return false, err
+	}
+	if _, err := os.Stat(dir + "/PG_VERSION"); err != nil {
+		return false, fmt.Errorf("%s is neither empty nor a Postgres data directory; choose another", dir)
+	}
+	return true, nil
+}
+
+// initdb makes a cluster where there is none. The C locale makes text sort by bytes, the same
+// everywhere.
 func (p *Postgres) initdb(ctx context.Context) error {
-	if entries, err := os.ReadDir(p.opts.Dir); err != nil || len(entries) > 0 {
-		return err
+	if p.made {
+		return nil
 	}
 	cmd := exec.CommandContext(ctx, p.opts.BinDir+"/initdb", "--pgdata="+p.opts.Dir, "--username=postgres",
 		"--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
@@ -113,6 +130,7 @@ func (p *Postgres) spawn() (*process, error) {
 	for name, value := range p.opts.Settings {
 		set(name, value)
 	}
+	//nolint:noctx // the server outlives the context of its start
 	cmd := exec.Command(p.opts.BinDir+"/postgres", args...)
 	p.confine(cmd)
 	return startProcess("Postgres", cmd, p.opts.Log, syscall.SIGQUIT)
@@ -150,7 +168,7 @@ func (p *Postgres) CreateDatabase(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("create database: %w", err)
 	}
-	defer conn.Close(ctx) //nolint:errcheck // the connection did its work
+	defer conn.Close(ctx)
 	name := "db_" + strings.ToLower(rand.Text()[:12])
 	if _, err := conn.Exec(ctx, "CREATE DATABASE "+name); err != nil {
 		return "", fmt.Errorf("create database: %w", err)

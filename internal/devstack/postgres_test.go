@@ -7,9 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -110,10 +108,10 @@ func TestPostgresCloseRemovesTemporaryDir(t *testing.T) {
 // openDir returns a directory whose parents the server's user may enter; t.TempDir's are closed.
 func openDir(t *testing.T) string {
 	t.Helper()
-	parent, err := os.MkdirTemp("", "recstream-devstack-*")
+	parent, err := os.MkdirTemp("", "recstream-devstack-*") //nolint:usetesting // see above
 	must(t, err)
 	t.Cleanup(func() { must(t, os.RemoveAll(parent)) })
-	must(t, os.Chmod(parent, 0o755)) //nolint:gosec // on purpose
+	must(t, os.Chmod(parent, 0o755))
 	return filepath.Join(parent, "data")
 }
 
@@ -129,20 +127,27 @@ func TestPostgresKeepsGivenDir(t *testing.T) {
 	}
 }
 
-func TestPostgresHasNoRootRights(t *testing.T) {
-	p := startPostgres(t, PostgresOptions{})
-	info, err := os.Stat(fmt.Sprintf("/proc/%d", p.proc.cmd.Process.Pid))
-	must(t, err)
-	if uid := info.Sys().(*syscall.Stat_t).Uid; uid == 0 {
-		t.Error("the server runs as root")
+func TestPostgresSaysWhyItCannotStart(t *testing.T) {
+	running := startPostgres(t, PostgresOptions{})
+	tests := map[string]struct {
+		opts PostgresOptions
+		want string
+	}{
+		"wrong setting": {PostgresOptions{Settings: map[string]string{"work_mem": "lots"}}, "work_mem"},
+		"port in use":   {PostgresOptions{Port: running.port.Port}, "address already in use"},
+		"foreign files": {PostgresOptions{Dir: foreignDir(t)}, "neither empty nor"},
 	}
-}
-
-func TestPostgresSaysWhyItEnded(t *testing.T) {
-	first := startPostgres(t, PostgresOptions{})
-	_, err := StartPostgres(deadline(t), PostgresOptions{Port: portOf(t, fmt.Sprintf("127.0.0.1:%d", first.port.Port)), Settings: map[string]string{"work_mem": "lots"}})
-	if err == nil || !strings.Contains(err.Error(), "work_mem") {
-		t.Errorf("error %v does not name the wrong setting", err)
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			p, err := StartPostgres(deadline(t), tt.opts)
+			if err == nil {
+				p.Close()
+				t.Fatal("no error")
+			}
+			if !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("error %v does not say %q", err, tt.want)
+			}
+		})
 	}
 }
 
@@ -157,43 +162,11 @@ func TestPostgresStartEndsWithContext(t *testing.T) {
 	must(t, p.Start(deadline(t)))
 }
 
-func TestPostgresEndsWithParent(t *testing.T) {
-	if _, err := findPostgres(""); err != nil {
-		t.Skip(err)
-	}
-	if runtime.GOOS != "linux" {
-		t.Skip("only Linux can end a process with its parent")
-	}
-	endsWithParent(t, "postgres", openDir(t))
-}
-
-// A goroutine that returns while it is locked to its thread takes the thread with it, and Linux
-// takes that for the end of the parent of whatever the thread started.
-func TestPostgresOutlivesThreadOfCaller(t *testing.T) {
-	ctx := deadline(t)
-	started := make(chan error)
-	var p *Postgres
-	thread := make(chan int, 1)
-	go func() {
-		runtime.LockOSThread()
-		var err error
-		p, err = StartPostgres(ctx, PostgresOptions{})
-		thread <- syscall.Gettid()
-		started <- err
-	}()
-	tid := <-thread
-	needServer(t, <-started)
-	defer p.Close()
-	eventually(ctx, t, "the caller's thread ends", func() bool {
-		_, err := os.Stat(fmt.Sprintf("/proc/self/task/%d", tid))
-		return err != nil
-	})
-	if got := query(ctx, t, p.URL("postgres"), "SELECT 'alive'"); got != "alive" {
-		t.Errorf("query gives %q", got)
-	}
-	select {
-	case <-p.proc.done:
-		t.Error("the server ended with the thread")
-	default:
-	}
+// foreignDir returns a directory with somebody else's file in it.
+func foreignDir(t *testing.T) string {
+	t.Helper()
+	dir := openDir(t)
+	must(t, os.Mkdir(dir, 0o755))
+	must(t, os.WriteFile(filepath.Join(dir, "letter.txt"), nil, 0o600))
+	return dir
 }

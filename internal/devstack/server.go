@@ -18,12 +18,16 @@ type server struct {
 }
 
 // Start starts a server that was stopped or killed, with the data and the port that it had, and
-// waits until it answers or ctx ends. A server that runs is left as it is.
+// waits until it answers or ctx ends. The port is free while the server is away, for clients to be
+// refused; a stranger who took it meanwhile is an error. A server that runs is left as it is.
 func (s *server) Start(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.alive() {
 		return nil
+	}
+	if err := s.port.hold(); err != nil {
+		return err
 	}
 	s.port.release()
 	proc, err := s.begin()

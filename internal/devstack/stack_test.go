@@ -1,50 +1,14 @@
 package devstack
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"net"
-	"os"
-	"os/exec"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/segmentio/kafka-go"
 )
-
-// orphanVariable makes this test binary start the named server, print its address and hang, so that
-// a test can kill it.
-const orphanVariable = "RECSTREAM_TEST_ORPHAN"
-
-func TestMain(m *testing.M) {
-	if which := os.Getenv(orphanVariable); which != "" {
-		beKilled(which)
-	}
-	os.Exit(m.Run())
-}
-
-func beKilled(which string) {
-	var addr string
-	switch which {
-	case "postgres":
-		p, err := StartPostgres(context.Background(), PostgresOptions{Dir: os.Getenv("DIR")})
-		if err != nil {
-			panic(err)
-		}
-		addr = strings.TrimPrefix(p.URL(""), "postgres://postgres@")
-		addr, _, _ = strings.Cut(addr, "/")
-	case "kafka":
-		k, err := StartKafka(context.Background(), KafkaOptions{Dir: os.Getenv("DIR")})
-		if err != nil {
-			panic(err)
-		}
-		addr = k.Addr()
-	}
-	os.Stdout.WriteString(addr + "\n")
-	select {}
-}
 
 // deadline is how long a test waits for a server: far more than it needs.
 func deadline(t *testing.T) context.Context {
@@ -93,27 +57,6 @@ func needServer(t *testing.T, err error) {
 	must(t, err)
 }
 
-// endsWithParent kills a process that started the server and waits for the server to be gone.
-func endsWithParent(t *testing.T, which, dir string) {
-	t.Helper()
-	ctx := deadline(t)
-	parent := exec.CommandContext(ctx, os.Args[0])
-	parent.Env = append(os.Environ(), orphanVariable+"="+which, "DIR="+dir)
-	parent.Stderr = os.Stderr
-	out, err := parent.StdoutPipe()
-	must(t, err)
-	must(t, parent.Start())
-	line, err := bufio.NewReader(out).ReadString('\n')
-	must(t, err)
-	addr := strings.TrimSpace(line)
-	if !listening(addr) {
-		t.Fatalf("%s does not listen on %s", which, addr)
-	}
-	must(t, parent.Process.Kill())
-	_ = parent.Wait() // "signal: killed", as it was
-	eventually(ctx, t, which+" ends with its parent", func() bool { return !listening(addr) })
-}
-
 // kafkaWorks makes a topic, writes to it, and reads it back as a member of a consumer group.
 func kafkaWorks(ctx context.Context, t *testing.T, addr, topic string) {
 	t.Helper()
@@ -143,15 +86,24 @@ func newClient(t *testing.T, addr string) *kafka.Client {
 	return &kafka.Client{Addr: kafka.TCP(addr), Transport: transport}
 }
 
-// write sends a value to partition 0.
+// write sends a value to partition 0, again while the partition has no leader yet.
 func write(ctx context.Context, t *testing.T, addr, topic, value string) {
 	t.Helper()
-	res, err := newClient(t, addr).Produce(ctx, &kafka.ProduceRequest{
-		Topic: topic, RequiredAcks: kafka.RequireAll,
-		Records: kafka.NewRecordReader(kafka.Record{Value: kafka.NewBytes([]byte(value))}),
+	client := newClient(t, addr)
+	eventually(ctx, t, "write", func() bool {
+		res, err := client.Produce(ctx, &kafka.ProduceRequest{
+			Topic: topic, RequiredAcks: kafka.RequireAll,
+			Records: kafka.NewRecordReader(kafka.Record{Value: kafka.NewBytes([]byte(value))}),
+		})
+		if err == nil {
+			err = res.Error
+		}
+		var refused kafka.Error
+		if err != nil && !(errors.As(err, &refused) && refused.Temporary()) {
+			t.Fatalf("write: %v", err)
+		}
+		return err == nil
 	})
-	must(t, err)
-	must(t, res.Error)
 }
 
 // readAll reads n values from the start of partition 0.

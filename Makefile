@@ -1,0 +1,65 @@
+# `make` alone lists the targets. What they need is installed once, by scripts/, and said.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+GOLANGCI_LINT ?= v2.15.0
+KAFKA_PORT    ?= 9092
+KAFKA_DIR     ?= .run/kafka
+FUZZTIME      ?= 5s
+# More words for `recstream demo`, such as ARGS=--stay.
+ARGS          ?=
+# File for the benchmark's figures as JSON; none where empty.
+OUT           ?=
+
+# A source archive has no git.
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: build
+build: ## Build bin/recstream, static, with its version
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/recstream ./cmd/recstream
+
+# The installs are assignments of their own: bash would not notice a failure inside a longer command.
+.PHONY: demo
+demo: ## See it work: broker, database, films, requests and results on this machine (ARGS=--stay)
+	@postgres=$$(scripts/postgres.sh install); $(MAKE) build; RECSTREAM_PG_BIN="$$postgres" bin/recstream demo $(ARGS)
+
+.PHONY: test
+test: ## Test everything, on a real Apache Kafka and a real Postgres, with the race detector
+	FUZZTIME='$(FUZZTIME)' scripts/test.sh
+
+.PHONY: test-short
+test-short: ## Test what needs no Apache Kafka, in seconds
+	go test -short ./...
+
+.PHONY: fuzz
+fuzz: ## Run each fuzz target for FUZZTIME (5s)
+	FUZZTIME='$(FUZZTIME)' scripts/fuzz.sh
+
+.PHONY: bench
+bench: ## Measure requests/s end to end on Apache Kafka; OUT=f.json writes the figures
+	@scripts/kafka.sh install >/dev/null
+	@postgres=$$(scripts/postgres.sh install); RECSTREAM_PG_BIN="$$postgres" go run ./internal/bench -out '$(OUT)'
+
+.PHONY: lint
+lint: ## Check the style and who imports whom; builds the linter at the first call
+	go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT) run ./...
+
+.PHONY: kafka-up
+kafka-up: ## Start an Apache Kafka in the background (KAFKA_PORT, KAFKA_DIR)
+	@scripts/kafka.sh install >/dev/null
+	@scripts/kafka.sh up --dir '$(KAFKA_DIR)' --port '$(KAFKA_PORT)'
+
+.PHONY: kafka-down
+kafka-down: ## Stop it; its data stays
+	@scripts/kafka.sh down --dir '$(KAFKA_DIR)'
+
+.PHONY: clean
+clean: kafka-down ## Remove what was built, and the data of kafka-up; downloads stay in the cache
+	rm -rf bin .run
