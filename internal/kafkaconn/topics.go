@@ -31,6 +31,10 @@ func MissingTopics(ctx context.Context, client *kafka.Client, k config.Kafka) ([
 	return missing, nil
 }
 
+// deadLetterBytes is the size of record batch that a created dead-letter topic takes: the largest event that Kafka
+// takes by default, and the headers that a dead letter has on top.
+const deadLetterBytes = "2097152"
+
 // EnsureTopics creates the configured topics that are missing and returns their names. Where
 // kafka.create_topics is off it creates none, and its error names those that are missing.
 // That another instance creates the same topic at the same moment is no error.
@@ -45,6 +49,9 @@ func EnsureTopics(ctx context.Context, client *kafka.Client, k config.Kafka) ([]
 	wanted := make([]kafka.TopicConfig, len(missing))
 	for i, name := range missing {
 		wanted[i] = kafka.TopicConfig{Topic: name, NumPartitions: k.Partitions, ReplicationFactor: k.ReplicationFactor}
+		if name == k.Topics.DeadLetters {
+			wanted[i].ConfigEntries = []kafka.ConfigEntry{{ConfigName: "max.message.bytes", ConfigValue: deadLetterBytes}}
+		}
 	}
 	answer, err := client.CreateTopics(ctx, &kafka.CreateTopicsRequest{Topics: wanted})
 	if err != nil {
