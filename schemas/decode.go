@@ -91,7 +91,7 @@ var readers = sync.Pool{New: func() any { return new(reader) }}
 func decode[E any](value []byte, event string, fields []field[E], dst *E, ids ids) *DecodeError {
 	switch {
 	case len(value) > MaxMessageBytes:
-		salvage(value[:MaxMessageBytes], ids)
+		_ = salvage(value[:MaxMessageBytes], ids) // for the ids; the fault is another
 		return &DecodeError{CodeMessageTooLarge, "", tooLargeDetail(len(value))}
 	case len(bytes.TrimLeft(value, " \t\r\n")) == 0:
 		return &DecodeError{CodeEmptyMessage, "", "the value is empty; send a JSON object"}

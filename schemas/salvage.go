@@ -2,6 +2,7 @@ package schemas
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -70,7 +71,7 @@ func (s *salvager) text(named bool) error {
 	c := cursor{src: string(value)}
 	t := c.text()
 	text, err := t.unquote()
-	if err == errNotUTF8 {
+	if errors.Is(err, errNotUTF8) {
 		s.fail(CodeInvalidUTF8, "a string "+err.Error())
 	}
 	switch {

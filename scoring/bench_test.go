@@ -15,7 +15,8 @@ const benchItems = 3200
 func benchScorer(b *testing.B) (*Engine, *Scorer) {
 	e := newEngine(b, randomItems(rand.New(rand.NewPCG(1, 1)), benchItems))
 	e.SetModel(loadModel(b, demoModel))
-	return e, e.NewScorer()
+	s := e.NewScorer()
+	return e, s
 }
 
 func benchRequests(candidates int) []schemas.Request {

@@ -9,7 +9,7 @@ cd "$scripts/.."
 postgres=$(scripts/postgres.sh install)
 scripts/kafka.sh install >/dev/null
 python=$(scripts/python.sh install)
-export RECSTREAM_PG_BIN=$postgres RECSTREAM_TEST_PYTHON=$python
+export RECSTREAM_PG_BIN=$postgres
 say "Postgres in $postgres, Python in $python"
 
 # The race detector needs cgo, and that a C compiler.

@@ -115,7 +115,6 @@ func readCSV(r io.Reader, c *collector) error {
 	}
 	for {
 		cells, err := reader.Read()
-		line, _ := reader.FieldPos(0)
 		var bad *csv.ParseError
 		switch {
 		case errors.Is(err, io.EOF):
@@ -124,9 +123,8 @@ func readCSV(r io.Reader, c *collector) error {
 			c.problem(bad.StartLine, "", "%v", bad.Err)
 		case err != nil:
 			return err
-		case len(cells) != len(header):
-			c.problem(line, "", "has %d cells, the header has %d", len(cells), len(header))
 		default:
+			line, _ := reader.FieldPos(0)
 			addCells(c, line, header, cells)
 		}
 	}
@@ -150,6 +148,10 @@ func checkHeader(header []string) error {
 }
 
 func addCells(c *collector, line int, header, cells []string) {
+	if len(cells) != len(header) {
+		c.problem(line, "", "has %d cells, the header has %d", len(cells), len(header))
+		return
+	}
 	var rec record
 	for i, name := range header {
 		if cells[i] == "" {

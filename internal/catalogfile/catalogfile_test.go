@@ -57,6 +57,7 @@ func TestProblemsNameLineAndField(t *testing.T) {
 		"same id":          {CSV, "id,title\na,A\nb,B\na,C\n", `line 4: id: "a" stands in line 2 already`},
 		"cells":            {CSV, "id,title\na\n", "line 2: has 1 cells, the header has 2"},
 		"quotes":           {CSV, "id,title\na,\"b\" c\nd,D\n", `line 2: extraneous or missing " in quoted-field`},
+		"quote inside":     {CSV, "id,title\n0\"0", `line 2: bare " in non-quoted-field`},
 		"number":           {CSV, "id,title,year\na,A,x\n", `line 2: year: "x" is not a whole number`},
 		"negative":         {CSV, "id,title,duration_min\na,A,-1\n", "line 2: duration_min: -1 is not a number from 0 up"},
 		"not finite":       {CSV, "id,title,popularity\na,A,NaN\n", "line 2: popularity: NaN is not a number from 0 up"},

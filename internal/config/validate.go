@@ -159,7 +159,7 @@ func (v *validation) model(m Model) {
 
 // flatten turns errors of the form "section: key: text", joined or not, into problems by path.
 func flatten(path string, err error) []Problem {
-	switch e := err.(type) {
+	switch e := err.(type) { //nolint:errorlint // it takes the chain apart, link by link
 	case interface{ Unwrap() []error }:
 		var problems []Problem
 		for _, one := range e.Unwrap() {

@@ -113,6 +113,8 @@ COMMENT ON COLUMN recommendations.requested_at   IS 'Time of the request event.'
 COMMENT ON COLUMN recommendations.scored_at      IS 'When the request was scored. Name it in a WHERE clause: the ledger is partitioned by its UTC day.';
 
 -- +goose StatementBegin
+-- The partition is made apart and then attached: made in place, it would wait for every reader of the ledger
+-- to end, and all writers would wait behind it.
 CREATE FUNCTION decisions_create_partition(day date) RETURNS boolean
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -123,20 +125,24 @@ BEGIN
     IF to_regclass(partition_name) IS NOT NULL THEN
         RETURN false;
     END IF;
+    EXECUTE format('CREATE TABLE %I (LIKE decisions INCLUDING ALL)', partition_name);
+    EXECUTE format('CREATE UNIQUE INDEX %I ON %I (request_id, run_id)', partition_name || '_request', partition_name);
+    EXECUTE format('CREATE INDEX %I ON %I USING brin (scored_at)', partition_name || '_scored_at', partition_name);
+    EXECUTE format('COMMENT ON TABLE %I IS %L', partition_name,
+        'Decisions scored on ' || to_char(day, 'YYYY-MM-DD') || ' (UTC).');
     EXECUTE format(
-        'CREATE TABLE %I PARTITION OF decisions FOR VALUES FROM (%L) TO (%L)',
+        'ALTER TABLE decisions ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
         partition_name,
         to_char(day, 'YYYY-MM-DD') || ' 00:00:00+00',
         to_char(day + 1, 'YYYY-MM-DD') || ' 00:00:00+00');
-    EXECUTE format('CREATE UNIQUE INDEX %I ON %I (request_id, run_id)', partition_name || '_request', partition_name);
-    EXECUTE format('CREATE INDEX %I ON %I USING brin (scored_at)', partition_name || '_scored_at', partition_name);
-    EXECUTE format('COMMENT ON TABLE %I IS %L', partition_name, 'Decisions scored on ' || day || ' (UTC).');
     RETURN true;
 END
 $$;
 
+-- To drop a partition is to wait for the ledger's readers, with the writers waiting behind: it gives up soon
+-- and is tried again later.
 CREATE FUNCTION decisions_drop_partitions(before date) RETURNS SETOF text
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET lock_timeout = '1s' AS $$
 DECLARE
     partition_name text;
 BEGIN

@@ -21,11 +21,20 @@ BEGIN
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'analyst') THEN
         EXECUTE format('GRANT USAGE ON SCHEMA %I TO analyst', current_schema());
         GRANT SELECT ON decisions, recommendations, models, items, catalog_version, stream_offsets TO analyst;
-        COMMENT ON ROLE analyst IS 'Reads recstream''s tables, changes nothing. GRANT analyst TO somebody.';
     END IF;
 EXCEPTION
     WHEN insufficient_privilege OR serialization_failure OR internal_error THEN
         RAISE WARNING 'role analyst not fully set up: %', SQLERRM;
+END
+$$;
+
+-- A block of its own: who may grant may not always comment, and the grants must stay.
+DO $$
+BEGIN
+    COMMENT ON ROLE analyst IS 'Reads recstream''s tables, changes nothing. GRANT analyst TO somebody.';
+EXCEPTION
+    WHEN insufficient_privilege OR undefined_object OR serialization_failure OR internal_error THEN
+        RAISE WARNING 'role analyst has no comment: %', SQLERRM;
 END
 $$;
 -- +goose StatementEnd
