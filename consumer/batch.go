@@ -61,6 +61,9 @@ func (b *batch) copy(v protocol.Bytes) ([]byte, error) {
 	}
 	defer v.Close()
 	start, n := len(b.data), v.Len()
+	if n == 0 {
+		return []byte{}, nil // not null
+	}
 	b.data = slices.Grow(b.data, n)[:start+n]
 	_, err := io.ReadFull(v, b.data[start:])
 	return b.data[start : start+n : start+n], err

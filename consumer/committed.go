@@ -1,8 +1,10 @@
 package consumer
 
 import (
+	"cmp"
 	"errors"
 	"io"
+	"slices"
 
 	"github.com/segmentio/kafka-go/protocol"
 	"github.com/segmentio/kafka-go/protocol/fetch"
@@ -24,6 +26,8 @@ type committed struct {
 // newCommitted reads a response to a fetch from an offset.
 func newCommitted(p *fetch.ResponsePartition, from int64) *committed {
 	c := &committed{aborted: p.AbortedTransactions, open: map[int64]bool{}, from: from, next: from}
+	// The broker lists the transactions by their ends.
+	slices.SortFunc(c.aborted, func(a, b fetch.ResponseTransaction) int { return cmp.Compare(a.FirstOffset, b.FirstOffset) })
 	switch records := p.RecordSet.Records.(type) {
 	case nil:
 	case *protocol.RecordStream:
@@ -65,10 +69,11 @@ func (c *committed) nextBatch() bool {
 		c.batches = c.batches[1:]
 		switch b := b.(type) {
 		case *protocol.ControlBatch:
+			c.beginAborted(b.BaseOffset) // all of whose records were compacted away
 			delete(c.open, b.ProducerID)
 			c.stepOver(b.BaseOffset)
 		case *protocol.RecordBatch:
-			c.stepOver(b.BaseOffset) // a batch whose records were all compacted away has nothing else to show
+			c.stepOver(b.BaseOffset)
 			c.beginAborted(b.BaseOffset)
 			c.current, c.skipping = b, b.Attributes.Transactional() && c.open[b.ProducerID]
 			return true
@@ -80,10 +85,11 @@ func (c *committed) nextBatch() bool {
 	return false
 }
 
-func (c *committed) stepOver(offset int64) {
-	if offset >= c.from {
-		c.next = max(c.next, offset+1)
-	}
+// stepOver moves on past the beginning of a batch, for one whose records were compacted away and has nothing
+// else to show. A batch that begins before what was asked for was sent because it reaches up to there: with no
+// record at that offset there is none to come, and asking again would give the same answer for ever.
+func (c *committed) stepOver(base int64) {
+	c.next = max(c.next, base+1, c.from+1)
 }
 
 // beginAborted notes the aborted transactions that begin at or before an offset.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -49,7 +50,8 @@ func (f *fetcher) run(ctx context.Context, free <-chan *batch, out chan<- *batch
 	}
 }
 
-// fill reads until the batch is full, or has something and has lingered long enough, or ctx ends.
+// fill reads until the batch is full, or has something and has lingered long enough or cannot get more, or ctx
+// ends.
 func (f *fetcher) fill(ctx context.Context, b *batch) error {
 	var lingerUntil time.Time
 	for ctx.Err() == nil {
@@ -66,7 +68,17 @@ func (f *fetcher) fill(ctx context.Context, b *batch) error {
 				return nil
 			}
 		}
-		if err := f.fetch(ctx, b, wait); err != nil {
+		if f.records != nil {
+			continue
+		}
+		if b.moved() {
+			if f.fetch(ctx, wait) != nil {
+				return nil // the next batch meets the same trouble; this one goes first
+			}
+			continue
+		}
+		err := retry(ctx, f.log, "fetch", func(int) error { return f.fetch(ctx, wait) })
+		if err != nil && ctx.Err() == nil {
 			return err
 		}
 	}
@@ -93,30 +105,16 @@ func (f *fetcher) take(b *batch) error {
 	return nil
 }
 
-// fetch asks the broker for more, which it holds back for wait at the most while there is nothing. Trouble
-// is waited out, except when the batch has something: then that goes first.
-func (f *fetcher) fetch(ctx context.Context, b *batch, wait time.Duration) error {
-	if f.records != nil {
-		return nil
-	}
-	err := retry(ctx, f.log, "fetch", func(int) error {
-		err := f.fetchOnce(ctx, wait)
-		if errors.Is(err, kafka.OffsetOutOfRange) {
-			return f.skipGap(ctx)
-		}
-		if err != nil && b.moved() {
-			f.log.Warn("fetch: handing on what is there first", keyError, err)
-			return nil
-		}
-		return err
-	})
-	if ctx.Err() != nil {
-		return nil
+// fetch asks the broker for more, which it holds back for wait at the most while there is nothing.
+func (f *fetcher) fetch(ctx context.Context, wait time.Duration) error {
+	err := f.ask(ctx, wait)
+	if errors.Is(err, kafka.OffsetOutOfRange) {
+		return f.skipGap(ctx)
 	}
 	return err
 }
 
-func (f *fetcher) fetchOnce(ctx context.Context, wait time.Duration) error {
+func (f *fetcher) ask(ctx context.Context, wait time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, wait+f.cfg.RequestTimeout)
 	defer cancel()
 	response, err := f.cfg.Client.Transport.RoundTrip(ctx, f.cfg.Client.Addr, f.request(wait))
@@ -138,7 +136,7 @@ func (f *fetcher) request(wait time.Duration) *fetch.Request {
 		ReplicaID:      -1,
 		MaxWaitTime:    int32(max(wait.Milliseconds(), 1)),
 		MinBytes:       1,
-		MaxBytes:       bytes,
+		MaxBytes:       math.MaxInt32, // of all partitions; there is one, with its own limit
 		IsolationLevel: readCommitted,
 		SessionEpoch:   -1,
 		Topics: []fetch.RequestTopic{{

@@ -18,6 +18,7 @@ type settler struct {
 	partition int
 	scorer    Scorer
 	fence     int64 // where the partition's fence stands, as far as we know
+	begin     int64 // offset that the batch in hand begins at
 
 	outcomes  []schemas.Outcome // one a message, in order
 	requests  []schemas.Request // by message
@@ -40,6 +41,7 @@ func (s *settler) settle(ctx context.Context, b *batch) error {
 		s.decode(&b.messages[i], i)
 	}
 	defer s.reportRejected()
+	s.begin = b.from
 	return s.store(ctx, part{begin: b.from, next: b.next, lo: 0, hi: len(b.messages)})
 }
 
@@ -105,7 +107,8 @@ func (s *settler) reportRejected() {
 	}
 }
 
-// part is a run of a batch's messages that is stored at once: those from lo up to hi.
+// part is a run of a batch's messages that is stored at once: those from lo up to hi. What is halved shares
+// the batch's begin in the ledger: nothing of it is published before all of it is stored.
 type part struct {
 	begin, next int64 // offsets
 	lo, hi      int
@@ -126,6 +129,9 @@ func (s *settler) store(ctx context.Context, p part) error {
 	case 0:
 		return err
 	case 1:
+		if s.outcomes[p.lo].Rejection != nil {
+			return err // there is nothing left to leave out
+		}
 		s.reject(p.lo, schemas.Rejection{Code: codeRecordRefused, Detail: err.Error(), Stage: "record", Attempts: attempts})
 		return s.store(ctx, p)
 	}
@@ -157,7 +163,7 @@ func (s *settler) tryStore(ctx context.Context, p part, attempt int) error {
 	}
 	err := s.cfg.Ledger.Record(ctx, schemas.Batch{
 		Topic: s.cfg.Topic, Partition: s.partition,
-		From: s.fence, Next: next, Begin: p.begin, Decisions: s.fresh,
+		From: s.fence, Next: next, Begin: s.begin, Decisions: s.fresh,
 	})
 	if err == nil {
 		s.fence = next
@@ -167,13 +173,13 @@ func (s *settler) tryStore(ctx context.Context, p part, attempt int) error {
 
 // readFence learns what became of the attempt before. A fence at the part's end or beyond says that the part
 // is stored, by us or by another: then only its decisions are looked up. One that moved to elsewhere says
-// that the partition has another owner.
+// that the partition has another owner; one that is gone, that the ledger is another.
 func (s *settler) readFence(ctx context.Context, p part) error {
-	f, _, err := s.cfg.Ledger.Fence(ctx, s.cfg.Topic, s.partition)
+	f, ok, err := s.cfg.Ledger.Fence(ctx, s.cfg.Topic, s.partition)
 	if err != nil {
 		return err
 	}
-	if f.Next != s.fence && f.Next < p.next {
+	if !ok || f.Next != s.fence && f.Next < p.next {
 		return &fencedError{expected: s.fence, found: f.Next}
 	}
 	s.fence = f.Next

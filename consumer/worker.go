@@ -38,10 +38,15 @@ func newWorker(s *Service, generation *kafka.Generation, partition int) *worker 
 	}
 }
 
+// giveBackPause is how long a worker in trouble waits before its partition goes back to the group. Trouble that
+// stays then costs the group one rebalance a pause, not one after the other.
+const giveBackPause = time.Second
+
 // run works until the generation ends or something is wrong that only a new generation can mend. The batch in
 // hand is then finished, within the drain timeout.
 func (w *worker) run(generation context.Context, committed int64) {
 	defer w.watch.leave(w.partition)
+	defer w.pause(generation)
 	// A panic here is a defect of ours. It must not take the other partitions along.
 	defer func() {
 		if v := recover(); v != nil {
@@ -57,9 +62,21 @@ func (w *worker) run(generation context.Context, committed int64) {
 	offset, err := w.open(taking, committed)
 	if err == nil {
 		err = w.consume(taking, finishing, offset)
+	} else if generation.Err() != nil {
+		return // there was nothing in hand
 	}
-	if err != nil && generation.Err() == nil {
-		w.log.Warn("partition given back to the group", keyError, err)
+	if err != nil {
+		w.log.Warn("partition given back to the group, its next owner takes up the batch in hand", keyError, err)
+	}
+}
+
+// pause waits for a while, or for the generation to end.
+func (w *worker) pause(generation context.Context) {
+	timer := time.NewTimer(giveBackPause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-generation.Done():
 	}
 }
 

@@ -30,13 +30,14 @@ func (e *encoder) result(source string, out *schemas.Outcome) (key, value []byte
 	return e.key, e.value, e.headers, d.ScoredAt.UnixMilli()
 }
 
-// rejection encodes the rejected result that the app is sent. Its time is that of the rejected event.
+// rejection encodes the rejected result that the app is sent. Its ce_time is that of the rejected event; the
+// record's own is that of the rejection, since brokers refuse or delete records of odd times.
 func (e *encoder) rejection(source string, out *schemas.Outcome) (key, value []byte, headers []schemas.Header, unixMS int64) {
 	r, m := out.Rejection, out.Message
 	e.setKey(r.UserID, r.RequestID)
 	e.value = schemas.AppendRejection(e.value[:0], r, m.Source)
 	e.cloudEvent(source, r.RequestID, m.Source, m.Time, m)
-	return e.key, e.value, e.headers, m.Time.UnixMilli()
+	return e.key, e.value, e.headers, r.At.UnixMilli()
 }
 
 // setKey takes the key that keeps one user's events in order: the user id, else the request id.
@@ -62,6 +63,9 @@ func (e *encoder) cloudEvent(source, request string, decided schemas.Source, at 
 		}
 	}
 }
+
+// deadLetterHeaders is how many headers a dead letter has beside the event's own.
+const deadLetterHeaders = 8
 
 // deadLetter returns the headers of a dead letter: the event's own, untouched, and why it is one.
 func (e *encoder) deadLetter(out *schemas.Outcome) (headers []schemas.Header, unixMS int64) {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"sync"
 
 	"github.com/segmentio/kafka-go"
@@ -139,9 +138,8 @@ func (o *Outbox) send(ctx context.Context, l *lane) error {
 		case isTooLarge(err) && b.len() > 1:
 			first, second := b.split()
 			l.queue = append([]*recordBatch{first, second}, l.queue[1:]...)
-		case isTooLarge(err) && l.topic == o.cfg.DeadLetters && !b.stripped:
-			l.queue[0] = b.withoutValue(schemas.Header{
-				Key: schemas.HeaderDLQValueOmitted, Value: strconv.AppendInt(nil, int64(b.bytes()), 10)})
+		case isTooLarge(err) && l.topic == o.cfg.DeadLetters && b.stripped < bare:
+			l.queue[0] = b.strip()
 		default:
 			return &Error{Topic: l.topic, Partition: l.partition, Err: err}
 		}

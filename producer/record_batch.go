@@ -3,6 +3,8 @@ package producer
 import (
 	"encoding/binary"
 	"hash/crc32"
+	"slices"
+	"strconv"
 
 	"recstream/schemas"
 )
@@ -36,16 +38,25 @@ type recordBatch struct {
 	marks    []int // where each record begins, for splitting
 	baseMS   int64 // Unix milliseconds of the first record
 	maxMS    int64
-	stripped bool // its value was left out
+	stripped stripped
 	scratch  []byte
 }
+
+// stripped says what a dead letter had to leave out.
+type stripped uint8
+
+const (
+	whole stripped = iota
+	withoutValue
+	bare // neither the event's value nor its key and headers
+)
 
 func (b *recordBatch) reset() {
 	if cap(b.buf) < recordsBegin {
 		b.buf = make([]byte, recordsBegin, 64<<10)
 	}
 	b.buf, b.marks = b.buf[:recordsBegin], b.marks[:0]
-	b.maxMS, b.stripped = 0, false
+	b.stripped = whole
 }
 
 func (b *recordBatch) len() int   { return len(b.marks) }
@@ -53,10 +64,7 @@ func (b *recordBatch) bytes() int { return len(b.buf) }
 
 // add appends a record. A nil key or value is null, as in Kafka.
 func (b *recordBatch) add(key, value []byte, headers []schemas.Header, unixMS int64) {
-	if b.len() == 0 {
-		b.baseMS = unixMS
-	}
-	b.maxMS = max(b.maxMS, unixMS)
+	b.stretch(unixMS)
 	r := append(b.scratch[:0], 0) // attributes
 	r = binary.AppendVarint(r, unixMS-b.baseMS)
 	r = binary.AppendVarint(r, int64(b.len()))
@@ -67,6 +75,14 @@ func (b *recordBatch) add(key, value []byte, headers []schemas.Header, unixMS in
 		r = appendHeader(r, h)
 	}
 	b.appendRecord(r)
+}
+
+// stretch notes the time of a record that is to be appended.
+func (b *recordBatch) stretch(unixMS int64) {
+	if b.len() == 0 {
+		b.baseMS, b.maxMS = unixMS, unixMS
+	}
+	b.maxMS = max(b.maxMS, unixMS)
 }
 
 func appendHeader(dst []byte, h schemas.Header) []byte {
@@ -120,10 +136,7 @@ func (b *recordBatch) split() (first, second *recordBatch) {
 // readd appends record i of another batch, with the deltas that it has here.
 func (b *recordBatch) readd(from *recordBatch, i int) {
 	unixMS, rest := from.record(i)
-	if b.len() == 0 {
-		b.baseMS = unixMS
-	}
-	b.maxMS = max(b.maxMS, unixMS)
+	b.stretch(unixMS)
 	r := append(b.scratch[:0], 0)
 	r = binary.AppendVarint(r, unixMS-b.baseMS)
 	r = binary.AppendVarint(r, int64(b.len()))
@@ -147,21 +160,33 @@ func (b *recordBatch) record(i int) (unixMS int64, rest []byte) {
 	return b.baseMS + delta, r[1+n+m:]
 }
 
-// withoutValue returns a batch of the first record with a null value and one header more.
-func (b *recordBatch) withoutValue(extra schemas.Header) *recordBatch {
-	unixMS, rest := b.record(0)
-	key, rest := cutBytes(rest)
+// strip returns a batch of its only record, a dead letter, with less in it: first without its value, then also
+// without the event's key and headers, which stand before the dead letter's own. What is left has a known size.
+func (b *recordBatch) strip() *recordBatch {
+	unixMS, record := b.record(0)
+	key, rest := cutBytes(record)
 	_, rest = cutBytes(rest)
-	headers, n := binary.Varint(rest)
+	n, size := binary.Varint(rest)
+	headers := rest[size:]
 	out := new(recordBatch)
 	out.reset()
-	out.baseMS, out.maxMS, out.stripped = unixMS, unixMS, true
+	if out.stripped = b.stripped + 1; out.stripped == withoutValue {
+		headers = appendHeader(slices.Clone(headers), schemas.Header{
+			Key: schemas.HeaderDLQValueOmitted, Value: strconv.AppendInt(nil, int64(len(record)), 10)})
+		n++
+	} else {
+		key = nil
+		for ; n > deadLetterHeaders+1; n-- {
+			_, headers = cutBytes(headers) // its key
+			_, headers = cutBytes(headers)
+		}
+	}
+	out.stretch(unixMS)
 	r := []byte{0, 0, 0} // attributes and deltas
 	r = appendBytes(r, key)
 	r = appendBytes(r, nil)
-	r = binary.AppendVarint(r, headers+1)
-	r = append(r, rest[n:]...)
-	out.appendRecord(appendHeader(r, extra))
+	r = binary.AppendVarint(r, n)
+	out.appendRecord(append(r, headers...))
 	return out
 }
 

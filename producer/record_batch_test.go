@@ -2,10 +2,13 @@ package producer
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/segmentio/kafka-go/protocol"
 
@@ -96,14 +99,36 @@ func TestSplitKeepsRecordsInOrder(t *testing.T) {
 	}
 }
 
-func TestWithoutValue(t *testing.T) {
+func TestStripLeavesOutTheValueAndThenAllThatIsTheEvents(t *testing.T) {
+	b, e, out := new(recordBatch), new(encoder), exampleOutcome()
+	out.Decision, out.Rejection = nil, &schemas.Rejection{Code: "c", At: time.UnixMilli(42)}
+	headers, ms := e.deadLetter(out)
+	b.reset()
+	b.add([]byte("key"), []byte("too long"), headers, ms)
+	_, record := b.record(0)
+	omitted := fmt.Sprintf("dlq_value_omitted=%d;", len(record))
+
+	first := b.strip()
+	got, _ := decode(t, first.seal(producerID{}, 0))
+	if len(got) != 1 || got[0].key != "key" || !got[0].null || got[0].unixMS != 42 ||
+		!strings.HasPrefix(got[0].headers, "traceparent=00-1-2-01;other=x;dlq_reason=c;") || !strings.HasSuffix(got[0].headers, omitted) {
+		t.Errorf("without its value: %+v", got)
+	}
+	got, _ = decode(t, first.strip().seal(producerID{}, 0))
+	if len(got) != 1 || got[0].key != "" || !got[0].null || got[0].unixMS != 42 ||
+		!strings.HasPrefix(got[0].headers, "dlq_reason=c;") || !strings.HasSuffix(got[0].headers, omitted) {
+		t.Errorf("bare: %+v", got)
+	}
+}
+
+func TestRecordsFromBefore1970(t *testing.T) {
 	b := new(recordBatch)
 	b.reset()
-	b.add([]byte("key"), []byte("too long"), []schemas.Header{{Key: "dlq_reason", Value: []byte("r")}}, 42)
-	got, _ := decode(t, b.withoutValue(schemas.Header{Key: "dlq_value_omitted", Value: []byte("8")}).seal(producerID{}, 0))
-	want := decoded{key: "key", null: true, headers: "dlq_reason=r;dlq_value_omitted=8;", unixMS: 42}
-	if len(got) != 1 || got[0] != want {
-		t.Errorf("got %v, want %v", got, want)
+	b.add(nil, nil, nil, -5)
+	b.add(nil, nil, nil, -7)
+	raw := b.seal(producerID{}, 0)
+	if latest := int64(binary.BigEndian.Uint64(raw[posMaxTimestamp:])); latest != -5 {
+		t.Errorf("the batch's latest time is %d, want -5", latest)
 	}
 }
 

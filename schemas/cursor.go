@@ -64,8 +64,8 @@ func (c *cursor) text() rawText {
 	return t
 }
 
-// plain returns how many bytes of s come before its first quote, backslash, DEL or byte that is not ASCII; within
-// the last 7 bytes of s it does not look. Most of an event is ids: words find their ends faster than bytes do.
+// plain returns how many bytes of s come before its first quote, backslash, DEL or byte that is not ASCII. It looks
+// at whole words of 8 bytes only: most of an event is ids, and words find their ends faster than bytes do.
 func plain(s string) (n int) {
 	const ones, highs = 0x0101010101010101, 0x8080808080808080
 	for ; len(s) >= 8; s = s[8:] {

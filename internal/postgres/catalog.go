@@ -95,14 +95,15 @@ func (db *Database) ImportItems(ctx context.Context, items []schemas.Item, progr
 var importColumns = []string{"n", "id", "title", "genres", "duration_min", "year", "popularity",
 	"added_at", "expires_at", "hidden", "suitability", "franchise"}
 
+// mergeImport reads each table once: a look-up for each item would make a large import quadratic.
 const mergeImport = `
 	INSERT INTO items (id, title, genres, duration_min, year, popularity, added_at, expires_at, hidden, suitability, franchise)
-	SELECT DISTINCT ON (id) id, title, genres, duration_min, year, popularity, coalesce(added_at, now()), expires_at, hidden, suitability, franchise
-	FROM import ORDER BY id, n DESC
+	SELECT DISTINCT ON (n.id) n.id, n.title, n.genres, n.duration_min, n.year, n.popularity,
+		coalesce(n.added_at, i.added_at, now()), n.expires_at, n.hidden, n.suitability, n.franchise
+	FROM import n LEFT JOIN items i ON i.id = n.id ORDER BY n.id, n.n DESC
 	ON CONFLICT (id) DO UPDATE SET title = excluded.title, genres = excluded.genres, duration_min = excluded.duration_min,
-		year = excluded.year, popularity = excluded.popularity, expires_at = excluded.expires_at, hidden = excluded.hidden,
-		suitability = excluded.suitability, franchise = excluded.franchise,
-		added_at = coalesce((SELECT i.added_at FROM import i WHERE i.id = excluded.id ORDER BY i.n DESC LIMIT 1), items.added_at)`
+		year = excluded.year, popularity = excluded.popularity, added_at = excluded.added_at, expires_at = excluded.expires_at,
+		hidden = excluded.hidden, suitability = excluded.suitability, franchise = excluded.franchise`
 
 func importRow(n int, it *schemas.Item) []any {
 	suitability := make([]string, len(it.Suitability))

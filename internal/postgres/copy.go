@@ -43,14 +43,18 @@ func (c *copyBuffer) int8(v int64) {
 	c.uint64(uint64(v))
 }
 
-// float8 writes a value, NaN as null.
 func (c *copyBuffer) float8(v float64) {
+	c.uint32(8)
+	c.uint64(math.Float64bits(v))
+}
+
+// float8OrNull writes NaN as null.
+func (c *copyBuffer) float8OrNull(v float64) {
 	if math.IsNaN(v) {
 		c.null()
 		return
 	}
-	c.uint32(8)
-	c.uint64(math.Float64bits(v))
+	c.float8(v)
 }
 
 func (c *copyBuffer) timestamptz(t time.Time) { c.int8(t.UnixMicro() - postgresEpoch) }

@@ -10,7 +10,7 @@ import (
 // SQLSTATE codes that the ledger answers by itself.
 const (
 	uniqueViolation = "23505"
-	checkViolation  = "23514" // also: no partition for the row
+	checkViolation  = "23514"
 )
 
 var (
@@ -57,6 +57,13 @@ func wrap(op string, err error) error {
 
 func wrapf(err error, format string, args ...any) error {
 	return wrap(fmt.Sprintf(format, args...), err)
+}
+
+// isMissingPartition says that the table has no partition for a row. Postgres gives that the code of a check
+// violation, but no constraint's name.
+func isMissingPartition(err error) bool {
+	var pgErr *pgconn.PgError
+	return errors.As(err, &pgErr) && pgErr.Code == checkViolation && pgErr.ConstraintName == ""
 }
 
 func hasCode(err error, code string) bool {

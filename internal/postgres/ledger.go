@@ -98,8 +98,8 @@ func (l *Ledger) Record(ctx context.Context, b schemas.Batch) error {
 		return err
 	case hasCode(err, uniqueViolation):
 		return fmt.Errorf("record decisions: %w", ErrConflict)
-	case hasCode(err, checkViolation):
-		return l.addMissingPartition(ctx, b, err)
+	case isMissingPartition(err):
+		return l.addMissingPartition(ctx, b)
 	}
 	return wrap("record decisions", err)
 }
@@ -123,9 +123,10 @@ func (l *Ledger) record(ctx context.Context, b schemas.Batch) error {
 	return tx.Commit(ctx)
 }
 
-// begin starts the transaction and moves the fence in one round trip, and takes the midnight lock if it is time.
+// begin starts the transaction, moves the fence, and takes the midnight lock if it is time. Each statement
+// must see what was committed before it, whatever isolation the database is set to by default.
 func (l *Ledger) begin(ctx context.Context, conn *pgx.Conn, b schemas.Batch) (pgx.Tx, error) {
-	tx, err := conn.Begin(ctx)
+	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted})
 	if err != nil {
 		return nil, err
 	}
@@ -185,19 +186,16 @@ func (l *Ledger) copyDecisions(ctx context.Context, conn *pgconn.PgConn, b schem
 	return err
 }
 
-// addMissingPartition makes the partition that the batch's day lacks, so that the next attempt finds it.
-func (l *Ledger) addMissingPartition(ctx context.Context, b schemas.Batch, cause error) error {
-	if len(b.Decisions) == 0 {
-		return wrap("record decisions", cause)
-	}
-	made, err := l.db.createPartition(ctx, b.Decisions[0].ScoredAt)
-	if err != nil {
+// errMissingPartition says that the partition of the batch's day was missing. It is there by now, or will be.
+var errMissingPartition = errors.New("the partition of the day was missing; it has been added for the next attempt")
+
+// addMissingPartition makes the partition that the batch's day lacks, so that the next attempt finds it. It
+// never blames the batch: where there is nothing to make, another instance was quicker.
+func (l *Ledger) addMissingPartition(ctx context.Context, b schemas.Batch) error {
+	if _, err := l.db.createPartition(ctx, b.Decisions[0].ScoredAt); err != nil {
 		return wrap("record decisions: add partition", err)
 	}
-	if !made {
-		return wrap("record decisions", cause)
-	}
-	return fmt.Errorf("record decisions: partition of the day was missing: %w", ErrConflict)
+	return wrap("record decisions", errMissingPartition)
 }
 
 // rollback ends a transaction that was not committed; after a commit it does nothing.

@@ -47,12 +47,18 @@ func (db *Database) Migrations(ctx context.Context) ([]Migration, error) {
 	return steps, wrap("read migrations", err)
 }
 
+// While another instance migrates, its lock is asked for once a period, in seconds, this many times.
+const (
+	lockPeriod   = 1
+	lockAttempts = 300
+)
+
 func (db *Database) withMigrations(use func(*goose.Provider) error) error {
 	files, err := fs.Sub(schemas.Migrations, "migrations")
 	if err != nil {
 		return err
 	}
-	locker, err := lock.NewPostgresSessionLocker()
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(lockPeriod, lockAttempts))
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ type Partitions struct {
 // retention. It returns how many it made and the names of those that it dropped.
 func (db *Database) MaintainPartitions(ctx context.Context, now time.Time, p Partitions) (made int, dropped []string, err error) {
 	for day := 0; day <= p.Ahead; day++ {
-		isNew, err := db.createPartition(ctx, now.AddDate(0, 0, day))
+		isNew, err := db.createPartition(ctx, utcDay(now).AddDate(0, 0, day))
 		if err != nil {
 			return made, nil, wrap("create partition", err)
 		}

@@ -53,7 +53,7 @@ func appendItems(c *copyBuffer, items []schemas.ScoredItem) {
 	}
 	c.array(oidText, len(items), false, func(i int) { c.text(items[i].ItemID) })
 	c.array(oidText, len(items), false, func(i int) { c.text(items[i].Title) })
-	c.array(oidFloat8, len(items), hasNull, func(i int) { c.float8(items[i].Prediction) })
+	c.array(oidFloat8, len(items), hasNull, func(i int) { c.float8OrNull(items[i].Prediction) })
 	c.array(oidFloat8, len(items), false, func(i int) { c.float8(items[i].Score) })
 }
 

@@ -1,8 +1,8 @@
 // Package upkeep keeps a running instance up to date: the catalogue and the model that the scoring engine
 // uses, and the ledger's partitions.
 //
-// Each loop looks, acts, and waits for its interval, until its context ends. Trouble is logged once when it
-// begins and once when it is over; what was in force stays in force meanwhile, but for the model: what the
+// Each loop looks, acts, and waits for its interval, until its context ends. Trouble is logged when it begins or
+// turns into another, and once when it is over; what was in force stays in force meanwhile, but for the model: what the
 // file says, holds.
 package upkeep
 

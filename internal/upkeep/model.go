@@ -35,6 +35,7 @@ type Model struct {
 	seen    stamp
 	looked  bool
 	pending *model.Model // loaded, and waiting for its id
+	refusal string       // of the file, as it was logged; "" for none
 }
 
 // stamp tells whether a file has changed. Two writes within the clock's grain differ in size, in inode, or in
@@ -57,9 +58,7 @@ func (m *Model) Refresh(ctx context.Context) error {
 	}
 	if now := m.stat(); !m.looked || !now.equal(m.seen) {
 		m.looked, m.seen = true, now
-		if err := m.load(); err != nil {
-			return err
-		}
+		m.load()
 	}
 	return m.activate(ctx)
 }
@@ -80,21 +79,26 @@ func (s stamp) equal(other stamp) bool {
 }
 
 // load reads the file. What cannot be used takes the model away.
-func (m *Model) load() error {
-	m.pending = nil
+func (m *Model) load() {
 	loaded, err := m.read()
-	if err != nil {
-		reason := schemas.ReasonModelLoadFailed
-		var refused *model.LoadError
-		if errors.As(err, &refused) {
-			reason = refused.Reason
-		}
-		m.Engine.SetModelUnavailable(reason)
-		m.Log.Error("model not in force", keyReason, reason, keyError, err)
-		return nil
-	}
 	m.pending = loaded
-	return nil
+	if err == nil {
+		m.refusal = ""
+		return
+	}
+	reason := schemas.ReasonModelLoadFailed
+	if refused, ok := errors.AsType[*model.LoadError](err); ok {
+		reason = refused.Reason
+	}
+	m.Engine.SetModelUnavailable(reason)
+	if err.Error() != m.refusal {
+		m.refusal = err.Error()
+		m.Log.Error("model not in force", keyReason, reason, keyError, err)
+	}
+	// A file that could not be read, for want of a permission or by a disk's fault, becomes readable unchanged.
+	if _, unreadable := errors.AsType[*fs.PathError](err); unreadable && reason != schemas.ReasonModelMissing {
+		m.looked = false
+	}
 }
 
 func (m *Model) read() (*model.Model, error) {

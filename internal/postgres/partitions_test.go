@@ -1,0 +1,185 @@
+package postgres
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+	_ "time/tzdata" // for machines without zones
+
+	"recstream/schemas"
+)
+
+// partitionNames lists the ledger's partitions, in order.
+func partitionNames(t testing.TB, db *Database) []string {
+	return queryRows[string](t, db, `SELECT inhrelid::regclass::text FROM pg_inherits
+		WHERE inhparent = 'decisions'::regclass ORDER BY 1`)
+}
+
+// recordWithin records as a worker does: again, as long as the error is transient.
+func recordWithin(t *testing.T, l *Ledger, b schemas.Batch, attempts int) {
+	for attempt := 1; ; attempt++ {
+		err := l.Record(t.Context(), b)
+		if err == nil {
+			return
+		}
+		if !transient(err) || attempt == attempts {
+			t.Errorf("attempt %d: %v", attempt, err)
+			return
+		}
+	}
+}
+
+func TestMissingPartitionIsMadeForTheNextAttempt(t *testing.T) {
+	db := newDatabase(t)
+	l := newLedger(t, db)
+	recordWithin(t, l, batchOf(0, decision("r", noon)), 2)
+	if got, want := partitionNames(t, db), []string{"decisions_20260314"}; !slices.Equal(got, want) {
+		t.Errorf("partitions %v, want %v", got, want)
+	}
+}
+
+func TestMissingPartitionIsNobodysFault(t *testing.T) {
+	db := newDatabase(t)
+	l := newLedger(t, db)
+	for day := range 15 {
+		at := noon.AddDate(0, 0, day)
+		var wg sync.WaitGroup
+		for partition := range 4 {
+			wg.Go(func() {
+				b := batchOf(partition, decision(fmt.Sprint(day, partition), at))
+				b.Next = 0
+				recordWithin(t, l, b, 3)
+			})
+		}
+		wg.Wait()
+	}
+	if n := count(t, db); n != 60 {
+		t.Errorf("%d rows, want 60", n)
+	}
+	// Another instance was quicker.
+	if err := l.addMissingPartition(deadline(t), batchOf(0, decision("r", noon))); err == nil || !transient(err) {
+		t.Errorf("the partition is there: error %v, want one that asks for another attempt", err)
+	}
+}
+
+func TestAnOwnersCheckConstraintIsAPermanentRefusal(t *testing.T) {
+	db := newDatabase(t)
+	l := newLedger(t, db, noon)
+	execute(t, db, `ALTER TABLE decisions ADD CONSTRAINT named CHECK (user_id <> 'nobody')`)
+	d := decision("r", noon)
+	d.UserID = "nobody"
+	if err := l.Record(deadline(t), batchOf(0, d)); err == nil || transient(err) {
+		t.Errorf("error %v, want a permanent one", err)
+	}
+}
+
+func TestPartitionsAreUTCDaysWhereverTheServerIs(t *testing.T) {
+	for _, zone := range []string{"UTC", "Asia/Tokyo", "America/Los_Angeles"} {
+		t.Run(zone, func(t *testing.T) {
+			db := newDatabase(t, setting("timezone", zone), setting("datestyle", "SQL, DMY"))
+			midnight := noon.Add(12 * time.Hour)
+			last := midnight.Add(-time.Microsecond)
+			l := newLedger(t, db, last, midnight)
+			must(t, l.Record(deadline(t), batchOf(0, decision("last", last))))
+			must(t, l.Record(deadline(t), batchOf(1, decision("first", midnight))))
+			got := queryRows[string](t, db, `SELECT request_id || ' ' || tableoid::regclass FROM decisions ORDER BY scored_at`)
+			want := []string{"last decisions_20260314", "first decisions_20260315"}
+			if !slices.Equal(got, want) {
+				t.Errorf("rows %v, want %v", got, want)
+			}
+			comment := queryRows[string](t, db, `SELECT obj_description('decisions_20260314'::regclass)`)[0]
+			if want := "Decisions scored on 2026-03-14 (UTC)."; comment != want {
+				t.Errorf("comment %q, want %q", comment, want)
+			}
+		})
+	}
+}
+
+func TestMaintainPartitions(t *testing.T) {
+	db := newDatabase(t)
+	steps := []struct {
+		name    string
+		now     time.Time
+		keep    Partitions
+		made    int
+		dropped []string
+		left    []string
+	}{
+		{"first", noon, Partitions{Ahead: 2}, 3, nil, []string{"decisions_20260314", "decisions_20260315", "decisions_20260316"}},
+		{"again", noon, Partitions{Ahead: 2}, 0, nil, []string{"decisions_20260314", "decisions_20260315", "decisions_20260316"}},
+		{"next day, all kept within the retention", noon.AddDate(0, 0, 1), Partitions{Ahead: 1, Retention: 24 * time.Hour}, 0, nil,
+			[]string{"decisions_20260314", "decisions_20260315", "decisions_20260316"}},
+		{"a day too old", noon.AddDate(0, 0, 2), Partitions{Ahead: 0, Retention: 24 * time.Hour}, 0,
+			[]string{"decisions_20260314"}, []string{"decisions_20260315", "decisions_20260316"}},
+		{"long stopped", noon.AddDate(0, 0, 9), Partitions{Ahead: 0, Retention: 24 * time.Hour}, 1,
+			[]string{"decisions_20260315", "decisions_20260316"}, []string{"decisions_20260323"}},
+	}
+	for _, step := range steps {
+		made, dropped, err := db.MaintainPartitions(deadline(t), step.now, step.keep)
+		if err != nil || made != step.made || !slices.Equal(dropped, step.dropped) {
+			t.Errorf("%s: made %d, dropped %v, error %v; want %d, %v", step.name, made, dropped, err, step.made, step.dropped)
+		}
+		if got := partitionNames(t, db); !slices.Equal(got, step.left) {
+			t.Errorf("%s: partitions %v, want %v", step.name, got, step.left)
+		}
+	}
+}
+
+func TestInstancesMaintainPartitionsTogether(t *testing.T) {
+	db := newDatabase(t)
+	_, err := db.createPartition(deadline(t), noon.AddDate(0, 0, -9))
+	must(t, err)
+	var wg sync.WaitGroup
+	var made, dropped [4]int
+	for i := range made {
+		wg.Go(func() {
+			n, names, err := db.MaintainPartitions(t.Context(), noon, Partitions{Ahead: 3, Retention: time.Hour})
+			if err != nil {
+				t.Error(err)
+			}
+			made[i], dropped[i] = n, len(names)
+		})
+	}
+	wg.Wait()
+	if m, d := made[0]+made[1]+made[2]+made[3], dropped[0]+dropped[1]+dropped[2]+dropped[3]; m != 4 || d != 1 {
+		t.Errorf("made %v, dropped %v; want 4 and 1 in all", made, dropped)
+	}
+}
+
+func TestPartitionsLeaveNoDayOutWhenClocksChange(t *testing.T) {
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	must(t, err)
+	db := newDatabase(t)
+	now := time.Date(2026, 10, 24, 1, 30, 0, 0, berlin) // 25 hours before the clocks go back
+	_, _, err = db.MaintainPartitions(deadline(t), now, Partitions{Ahead: 3})
+	must(t, err)
+	want := []string{"decisions_20261023", "decisions_20261024", "decisions_20261025", "decisions_20261026"}
+	if got := partitionNames(t, db); !slices.Equal(got, want) {
+		t.Errorf("partitions %v, want %v", got, want)
+	}
+}
+
+// TestLongQueriesStopNeitherPartitionsNorBatches holds a reader's transaction open, as a long report does.
+func TestLongQueriesStopNeitherPartitionsNorBatches(t *testing.T) {
+	db := newDatabase(t)
+	l := newLedger(t, db, noon, noon.AddDate(0, 0, -9))
+	reader, err := db.Pool().Begin(deadline(t))
+	must(t, err)
+	_, err = reader.Exec(deadline(t), `SELECT count(*) FROM decisions`)
+	must(t, err)
+
+	quick := &Database{pool: db.pool, timeout: 3 * time.Second, log: db.log}
+	if made, _, err := quick.MaintainPartitions(deadline(t), noon, Partitions{Ahead: 1}); made != 1 || err != nil {
+		t.Errorf("made %d partitions beside a reader, error %v; want 1", made, err)
+	}
+	if _, _, err := quick.MaintainPartitions(deadline(t), noon, Partitions{Retention: time.Hour}); !hasCode(err, "55P03") || !transient(err) {
+		t.Errorf("dropping beside a reader: %v, want to give up soon (55P03) and be asked again", err)
+	}
+	must(t, l.Record(deadline(t), batchOf(0, decision("r", noon))))
+	must(t, reader.Rollback(deadline(t)))
+	if _, dropped, err := quick.MaintainPartitions(deadline(t), noon, Partitions{Retention: time.Hour}); len(dropped) != 1 || err != nil {
+		t.Errorf("after the reader: dropped %v, error %v; want one", dropped, err)
+	}
+}

@@ -1,0 +1,190 @@
+package postgres
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/pressly/goose/v3"
+
+	"recstream/internal/devstack"
+)
+
+// uncommented lists what a reader of the schema would find without a word. goose's own table is not ours.
+const uncommented = `
+	SELECT 'relation ' || relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+	WHERE nspname = 'public' AND relkind IN ('r', 'p', 'v') AND relname <> 'goose_db_version'
+	  AND obj_description(c.oid, 'pg_class') IS NULL
+	UNION ALL
+	SELECT 'column ' || relname || '.' || attname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+	JOIN pg_attribute a ON attrelid = c.oid
+	WHERE nspname = 'public' AND relkind IN ('r', 'p', 'v') AND relname <> 'goose_db_version'
+	  AND attnum > 0 AND NOT attisdropped AND col_description(c.oid, attnum) IS NULL
+	UNION ALL
+	SELECT 'function ' || proname FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace
+	WHERE nspname = 'public' AND obj_description(p.oid, 'pg_proc') IS NULL
+	UNION ALL
+	SELECT 'role ' || rolname FROM pg_roles
+	WHERE rolname = 'analyst' AND shobj_description(oid, 'pg_authid') IS NULL`
+
+func TestEverythingHasAComment(t *testing.T) {
+	db := newDatabase(t)
+	newLedger(t, db, noon) // a partition too
+	if list := queryRows[string](t, db, uncommented); len(list) > 0 {
+		t.Errorf("without a comment: %q", list)
+	}
+	execute(t, db, `CREATE TABLE bare (a integer)`)
+	if list := queryRows[string](t, db, uncommented); len(list) != 2 {
+		t.Errorf("the query finds %q, want a bare table and its column", list)
+	}
+}
+
+// asAnalyst runs a statement with an analyst's rights, and undoes it.
+func asAnalyst(t *testing.T, db *Database, sql string) error {
+	t.Helper()
+	tx, err := db.Pool().Begin(deadline(t))
+	must(t, err)
+	defer rollback(tx, db.timeout)
+	_, err = tx.Exec(deadline(t), `SET LOCAL ROLE analyst`)
+	must(t, err)
+	_, err = tx.Exec(deadline(t), sql)
+	return err
+}
+
+func TestAnalystReadsAllAndChangesNothing(t *testing.T) {
+	db := newDatabase(t)
+	newLedger(t, db, noon)
+	relations := queryRows[string](t, db, `SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+		WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p', 'v') AND NOT c.relispartition AND c.relname <> 'goose_db_version'`)
+	if !slices.Contains(relations, "recommendations") || !slices.Contains(relations, "decisions") {
+		t.Fatalf("relations %v lack the ledger", relations)
+	}
+	var forbidden []string
+	for _, name := range relations {
+		if err := asAnalyst(t, db, `SELECT * FROM `+name); err != nil {
+			t.Errorf("an analyst cannot read %s: %v", name, err)
+		}
+		forbidden = append(forbidden, `DELETE FROM `+name, `INSERT INTO `+name+` DEFAULT VALUES`)
+	}
+	forbidden = append(forbidden, `UPDATE items SET title = ''`, `UPDATE stream_offsets SET next_offset = 0`, `TRUNCATE decisions`,
+		`CREATE TABLE mine (a integer)`, `DROP TABLE decisions`, `SELECT decisions_create_partition('2026-01-01')`,
+		`SELECT decisions_drop_partitions('9999-01-01')`)
+	for _, sql := range forbidden {
+		var pgErr *pgconn.PgError
+		err := asAnalyst(t, db, sql)
+		// A view of a join refuses changes before it comes to rights.
+		if !errors.As(err, &pgErr) || pgErr.Code != "42501" && pgErr.Code != "55000" {
+			t.Errorf("an analyst tries %s: error %v, want insufficient privilege", sql, err)
+		}
+	}
+}
+
+func TestMigrations(t *testing.T) {
+	db := open(t, Options{URL: emptyDatabase(t)})
+	states := func() (list []bool) {
+		steps, err := db.Migrations(deadline(t))
+		must(t, err)
+		for _, s := range steps {
+			list = append(list, s.Applied)
+		}
+		return list
+	}
+	for range 2 {
+		if got := states(); len(got) == 0 || slices.Contains(got, true) {
+			t.Errorf("on an empty database: applied %v, want none", got)
+		}
+	}
+	all := len(states())
+	for _, want := range []int{all, 0} {
+		applied, err := db.Migrate(deadline(t))
+		if err != nil || len(applied) != want {
+			t.Errorf("applied %v, error %v; want %d steps", applied, err, want)
+		}
+	}
+	if got := states(); slices.Contains(got, false) {
+		t.Errorf("applied %v, want all", got)
+	}
+}
+
+func TestInstancesMigrateTogether(t *testing.T) {
+	url := emptyDatabase(t)
+	var wg sync.WaitGroup
+	var applied [3]int
+	for i := range applied {
+		db := open(t, Options{URL: url, MaxConnections: 1}) // one connection is enough
+		wg.Go(func() {
+			steps, err := db.Migrate(t.Context())
+			if err != nil {
+				t.Error(err)
+			}
+			applied[i] = len(steps)
+		})
+	}
+	wg.Wait()
+	steps, err := open(t, Options{URL: url}).Migrations(deadline(t))
+	must(t, err)
+	if sum := applied[0] + applied[1] + applied[2]; sum != len(steps) {
+		t.Errorf("applied %v, want %d in all", applied, len(steps))
+	}
+}
+
+func migrateDown(t *testing.T, db *Database) {
+	t.Helper()
+	must(t, db.withMigrations(func(p *goose.Provider) error {
+		_, err := p.DownTo(deadline(t), 0)
+		return err
+	}))
+}
+
+func TestMigrationsDownLeaveNothing(t *testing.T) {
+	db := newDatabase(t)
+	newLedger(t, db, noon)
+	migrateDown(t, db)
+	left := queryRows[string](t, db, `SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname NOT LIKE 'goose%'
+		UNION ALL SELECT proname::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace`)
+	if len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+	_, err := db.Migrate(deadline(t))
+	must(t, err)
+}
+
+// TestPlainUserMigrates needs a server on which no other test has made the analyst role.
+func TestPlainUserMigrates(t *testing.T) {
+	own, err := devstack.StartPostgres(deadline(t), devstack.PostgresOptions{})
+	if errors.Is(err, devstack.ErrNoPostgres) {
+		t.Skip(err)
+	}
+	must(t, err)
+	defer own.Close()
+	admin := open(t, Options{URL: own.URL("postgres")})
+	execute(t, admin, `CREATE ROLE app LOGIN`)
+	execute(t, admin, `CREATE DATABASE app OWNER app`)
+	db := open(t, Options{URL: strings.Replace(own.URL("app"), "postgres@", "app@", 1)})
+
+	_, err = db.Migrate(deadline(t))
+	must(t, err)
+	migrateDown(t, db)
+	execute(t, admin, `CREATE ROLE analyst NOLOGIN`)
+	_, err = db.Migrate(deadline(t))
+	must(t, err)
+	// The plain user could not comment on the role; its grants count all the same.
+	conn, err := pgx.Connect(deadline(t), own.URL("app"))
+	must(t, err)
+	defer conn.Close(t.Context())
+	for _, sql := range []string{`SET ROLE analyst`, `SELECT * FROM decisions`, `SELECT * FROM recommendations`, `SELECT * FROM items`} {
+		if _, err := conn.Exec(deadline(t), sql); err != nil {
+			t.Errorf("%s: %v", sql, err)
+		}
+	}
+	if _, _, err := db.MaintainPartitions(deadline(t), noon, Partitions{Ahead: 1, Retention: 1}); err != nil {
+		t.Errorf("the plain user maintains partitions: %v", err)
+	}
+	must(t, NewLedger(db, group, twoDay).SetFence(deadline(t), topic, 0, 0))
+	must(t, NewLedger(db, group, twoDay).Record(deadline(t), batchOf(0, decision(fmt.Sprint("r"), noon))))
+}

@@ -1,0 +1,48 @@
+package upkeep
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"recstream/internal/devstack"
+	"recstream/internal/postgres"
+)
+
+func TestPartitionsAreMadeAndDropped(t *testing.T) {
+	server, err := devstack.StartPostgres(t.Context(), devstack.PostgresOptions{})
+	if errors.Is(err, devstack.ErrNoPostgres) {
+		t.Skip(err)
+	}
+	must(t, err)
+	defer server.Close()
+	db, err := postgres.Open(t.Context(), postgres.Options{URL: server.URL("postgres")})
+	must(t, err)
+	defer db.Close()
+	_, err = db.Migrate(t.Context())
+	must(t, err)
+
+	var book logbook
+	now := time.Date(2026, 3, 14, 12, 0, 0, 0, time.UTC)
+	p := &Partitions{Database: db, Keep: postgres.Partitions{Ahead: 1, Retention: 24 * time.Hour},
+		Now: func() time.Time { return now }, Log: book.logger()}
+	must(t, p.Maintain(t.Context()))
+	now = now.AddDate(0, 0, 2)
+	must(t, p.Maintain(t.Context()))
+	must(t, p.Maintain(t.Context())) // nothing to do, nothing to say
+	for text, want := range map[string]int{
+		"partitions made\" count=2":       2,
+		"partitions=[decisions_20260314]": 1,
+		"partitions past their retention": 1,
+	} {
+		if got := book.count(text); got != want {
+			t.Errorf("%q is logged %d times, want %d", text, got, want)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := p.Maintain(ctx); err == nil {
+		t.Error("a database that does not answer is no error")
+	}
+}
