@@ -22,6 +22,10 @@ const LiveRun = 0
 // The window allows for clocks that differ by as much.
 const midnightWindow = time.Minute
 
+// maxClockSkew is how far ahead another instance's clock may be. A look-up goes no further into the partitions
+// that are made for the days to come: each would cost a search of its empty index.
+const maxClockSkew = 24 * time.Hour
+
 // Ledger stores the decisions of one consumer group and the fence of each partition that it reads.
 // It is safe for concurrent use; the batches of one partition come one after the other.
 type Ledger struct {
@@ -65,11 +69,11 @@ func (l *Ledger) SetFence(ctx context.Context, topic string, partition int, offs
 func (l *Ledger) Find(ctx context.Context, ids []string, now time.Time, ever bool) (map[string]*schemas.Decision, error) {
 	ctx, cancel := context.WithTimeout(ctx, l.db.timeout)
 	defer cancel()
-	since := l.since(now)
+	since, until := l.since(now), now.Add(maxClockSkew)
 	if ever {
-		since = time.Unix(0, 0)
+		since, until = time.Unix(0, 0), time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 	}
-	rows, err := l.db.pool.Query(ctx, findDecisions, ids, int32(LiveRun), since)
+	rows, err := l.db.pool.Query(ctx, findDecisions, ids, int32(LiveRun), since, until)
 	if err != nil {
 		return nil, wrap("find decisions", err)
 	}

@@ -57,7 +57,7 @@ func appendItems(c *copyBuffer, items []schemas.ScoredItem) {
 	c.array(oidFloat8, len(items), false, func(i int) { c.float8(items[i].Score) })
 }
 
-// findDecisions takes the request ids, the run and the earliest scored_at. With a look-back shorter than the
+// findDecisions takes the request ids, the run, and the earliest and the latest scored_at. With a look-back shorter than the
 // ledger an id can have several rows: the latest comes last.
 const findDecisions = `SELECT d.request_id, coalesce(d.user_id, ''), coalesce(d.mood, ''), coalesce(d.group_size, ''),
 	coalesce(d.session_length, ''), d.requested_at, d.scored_at, d.tier, d.degraded,
@@ -65,7 +65,7 @@ const findDecisions = `SELECT d.request_id, coalesce(d.user_id, ''), coalesce(d.
 	d.item_ids, d.titles, d.predictions, d.scores, d.queue_us, d.score_us,
 	d.source_topic, d.source_partition, d.source_offset
 	FROM decisions d LEFT JOIN models m ON m.id = d.model_id
-	WHERE d.request_id = ANY($1) AND d.run_id = $2 AND d.scored_at >= $3
+	WHERE d.request_id = ANY($1) AND d.run_id = $2 AND d.scored_at >= $3 AND d.scored_at <= $4
 	ORDER BY d.scored_at`
 
 func collectDecisions(rows pgx.Rows) (map[string]*schemas.Decision, error) {
