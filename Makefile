@@ -23,7 +23,7 @@ help: ## List the targets
 
 .PHONY: build
 build: ## Build bin/recstream, static, with its version
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/recstream ./cmd/recstream
+	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/recstream ./cmd/recstream
 
 # The installs are assignments of their own: bash would not notice a failure inside a longer command.
 .PHONY: demo

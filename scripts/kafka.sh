@@ -53,7 +53,7 @@ install() {
     say "fetching Apache Kafka $version with Maven into $(cache)"
     dir=$(workdir)
     trap 'rm -rf "$dir"' EXIT
-    mvn -q -B -f "$pom" dependency:copy-dependencies -DoutputDirectory="$dir/jars" </dev/null >&2
+    mvn -q -B -Dstyle.color=never -f "$pom" dependency:copy-dependencies -DoutputDirectory="$dir/jars" </dev/null >&2
     settle "$dir/jars" "$(jars)"
     rm -rf "$dir"
   fi
@@ -140,7 +140,10 @@ up() {
   local deadline child
   find_jars >/dev/null || die "$hint"
   mkdir -p "$dir"
-  if ! running; then
+  if running; then
+    [ "$port" = 0 ] || [ "$(address)" = "127.0.0.1:$port" ] ||
+      die "a broker with that directory runs at $(address) already; stop it, or give another --dir"
+  else
     choose_port
     setsid nohup bash "$0" run --dir "$dir" --port "$port" --profile "$profile" </dev/null >"$dir/out.log" 2>&1 &
     child=$!

@@ -25,6 +25,7 @@ func newCatalogCommand(app *app) *cobra.Command {
 		Example: "  recstream catalog import films.csv",
 	}
 	cmd.AddCommand(newCatalogImportCommand(app))
+	onlySubcommands(cmd)
 	return cmd
 }
 
@@ -98,7 +99,13 @@ func (a *app) readCatalog(path string, opts catalogImport) ([]schemas.Item, erro
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return items, a.reportProblems(path, problems, opts.skipBad)
+	if err := a.reportProblems(path, problems, opts.skipBad); err != nil {
+		return nil, err
+	}
+	if len(items) == 0 {
+		return nil, fmt.Errorf("%s: nothing imported: there is no item in it", path)
+	}
+	return items, nil
 }
 
 func (a *app) reportProblems(path string, problems []catalogfile.Problem, skip bool) error {
@@ -109,7 +116,11 @@ func (a *app) reportProblems(path string, problems []catalogfile.Problem, skip b
 		}
 		fmt.Fprintf(a.stderr, "%s: %v\n", path, p)
 	}
-	if len(problems) == 0 || skip {
+	if len(problems) == 0 {
+		return nil
+	}
+	if skip {
+		fmt.Fprintf(a.stderr, "%s: left out %d lines\n", path, len(problems))
 		return nil
 	}
 	return withHint(errors.New("nothing imported: lines with mistakes: "+fmt.Sprint(len(problems))),

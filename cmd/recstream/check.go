@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/segmentio/kafka-go"
 	"github.com/spf13/cobra"
 
@@ -78,8 +79,29 @@ func printFindings(a *app, findings []finding) {
 	}
 }
 
+// failed makes a finding of one line.
 func failed(check string, err error, todo string) finding {
-	return finding{Check: check, Detail: err.Error(), ToDo: todo}
+	detail := strings.Join(strings.Fields(err.Error()), " ")
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) { // what the server said, without the ways that were tried
+		detail = fmt.Sprintf("%s (SQLSTATE %s)", refused.Message, refused.Code)
+	}
+	return finding{Check: check, Detail: detail, ToDo: todo}
+}
+
+// databaseHint says what to do about a database that cannot be reached.
+func databaseHint(err error, cfg config.Config) string {
+	where := "; database.url is " + cfg.Database.URL.String()
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) {
+		switch {
+		case strings.HasPrefix(refused.Code, "28"): // invalid authorization
+			return "mend user and password" + where
+		case refused.Code == "3D000": // no such database
+			return "create the database" + where
+		}
+	}
+	return "start Postgres, or set database.url or RECSTREAM_DATABASE_URL" + where
 }
 
 func checkKafka(ctx context.Context, cfg config.Config) []finding {
@@ -93,7 +115,7 @@ func checkKafka(ctx context.Context, cfg config.Config) []finding {
 	client := kafkaconn.NewClient(cfg.Kafka, transport)
 	meta, err := client.Metadata(ctx, &kafka.MetadataRequest{})
 	if err != nil {
-		return []finding{failed("brokers", err, "start Kafka, or set kafka.brokers or RECSTREAM_KAFKA_BROKERS; it is "+strings.Join(cfg.Kafka.Brokers, ","))}
+		return []finding{failed("brokers", err, "start Kafka, or set kafka.brokers (now "+strings.Join(cfg.Kafka.Brokers, ",")+"); if it runs, see that kafka.tls and kafka.sasl are what it wants")}
 	}
 	brokers := finding{Check: "brokers", OK: true, Detail: fmt.Sprintf("%d answering at %s", len(meta.Brokers), strings.Join(cfg.Kafka.Brokers, ","))}
 	return []finding{brokers, checkTopics(ctx, client, cfg.Kafka)}
@@ -122,7 +144,7 @@ func (a *app) checkDatabase(ctx context.Context, cfg config.Config) []finding {
 		err = db.Ping(ctx)
 	}
 	if err != nil {
-		return []finding{failed("database", err, "start Postgres, or set database.url or RECSTREAM_DATABASE_URL; it is "+cfg.Database.URL.String())}
+		return []finding{failed("database", err, databaseHint(err, cfg))}
 	}
 	return []finding{checkSchema(ctx, db), checkCatalog(ctx, db)}
 }

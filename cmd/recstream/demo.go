@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -112,6 +113,7 @@ func (a *app) startDemo(ctx context.Context, f demoFlags) (_ *demoStack, err err
 	s := &demoStack{cfg: config.Default()}
 	defer func() {
 		if err != nil {
+			err = cmp.Or(ctx.Err(), err) // interrupted: what that broke is of no interest
 			err = errors.Join(err, s.close())
 		}
 	}()
@@ -181,9 +183,9 @@ func (s *demoStack) serve(ctx context.Context) (stop func() error, err error) {
 			cancel()
 			return <-done
 		}, nil
-	case err := <-done:
+	case err := <-done: // before it was ready: an error, or ctx has ended
 		cancel()
-		return nil, err
+		return nil, cmp.Or(err, ctx.Err())
 	}
 }
 

@@ -177,9 +177,9 @@ Everything is left running until you press Ctrl-C.
 
 In another terminal:
 
-  export RECSTREAM_KAFKA_BROKERS=%s RECSTREAM_DATABASE_URL='%s'
+  export RECSTREAM_KAFKA_BROKERS=%s RECSTREAM_DATABASE_URL='%s' RECSTREAM_MODEL_PATH=%s
   bin/recstream publish --user ada --mood funny --group couple --session short --wait
   psql '%s' -c 'SELECT * FROM recommendations ORDER BY scored_at DESC, rank LIMIT 3'
-`, brokers, s.database.url, s.cfg.Model.Path, brokers, s.database.url, s.database.url)
+`, brokers, s.database.url, s.cfg.Model.Path, brokers, s.database.url, s.cfg.Model.Path, s.database.url)
 	<-ctx.Done()
 }

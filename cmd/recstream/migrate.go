@@ -20,6 +20,7 @@ transaction, and a lock lets several instances try at the same time.`,
   recstream migrate status -o json`,
 	}
 	cmd.AddCommand(newMigrateUpCommand(app), newMigrateStatusCommand(app))
+	onlySubcommands(cmd)
 	return cmd
 }
 
@@ -88,7 +89,7 @@ func (a *app) withDatabase(ctx context.Context, use func(*postgres.Database) err
 	}
 	defer db.Close()
 	if err := db.Ping(ctx); err != nil {
-		return withHint(err, "set database.url or RECSTREAM_DATABASE_URL; it is "+cfg.Database.URL.String())
+		return withHint(err, databaseHint(err, cfg))
 	}
 	return use(db)
 }

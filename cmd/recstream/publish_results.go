@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cenkalti/backoff/v4"
 	"github.com/segmentio/kafka-go"
 
 	"recstream/internal/config"
@@ -29,17 +30,18 @@ type resultWatch struct {
 	workers sync.WaitGroup
 	sink    resultSink
 	arrived chan struct{} // holds one token after a result was printed
-	failed  chan error    // the first error of reading or printing
+	failed  chan error    // the first error of printing
 
 	mu       sync.Mutex
 	awaited  map[string]int // results still to come, by request id
 	statuses map[schemas.Status]int
+	trouble  error // the last error of reading, for when results are missing
 }
 
 // watchResults starts reading. The caller ends it with finish.
 func watchResults(ctx context.Context, cfg config.Config, client *kafka.Client, sink resultSink) (*resultWatch, error) {
 	topic := cfg.Kafka.Topics.Results
-	ends, err := endOffsets(ctx, client, topic)
+	ends, err := endOffsetsSoon(ctx, client, topic)
 	if err != nil {
 		return nil, fmt.Errorf("find the end of %s: %w", topic, err)
 	}
@@ -65,6 +67,17 @@ func watchResults(ctx context.Context, cfg config.Config, client *kafka.Client, 
 		w.workers.Go(func() { w.read(ctx, reader) })
 	}
 	return w, nil
+}
+
+// endOffsetsSoon is endOffsets, with some patience for topics that have just been made and brokers that have
+// just started.
+func endOffsetsSoon(ctx context.Context, client *kafka.Client, topic string) (ends map[int]int64, err error) {
+	policy := backoff.NewExponentialBackOff(backoff.WithInitialInterval(50*time.Millisecond), backoff.WithMaxElapsedTime(10*time.Second))
+	err = backoff.Retry(func() (err error) {
+		ends, err = endOffsets(ctx, client, topic)
+		return err
+	}, backoff.WithContext(policy, ctx))
+	return ends, err
 }
 
 // endOffsets returns the offset after the last record of each partition.
@@ -94,12 +107,14 @@ func endOffsets(ctx context.Context, client *kafka.Client, topic string) (map[in
 // read takes the results of one partition until the watch ends.
 func (w *resultWatch) read(ctx context.Context, reader *kafka.Reader) {
 	defer reader.Close()
-	for {
+	for ctx.Err() == nil {
 		msg, err := reader.ReadMessage(ctx)
-		if err == nil {
-			err = w.take(msg.Value)
+		if err != nil { // a broker that is away may come back before wait's patience ends
+			w.noteTrouble(err)
+			_ = sleepUntil(ctx, time.Now().Add(readPause))
+			continue
 		}
-		if err != nil {
+		if err := w.take(msg.Value); err != nil {
 			select {
 			case w.failed <- err:
 			default:
@@ -107,6 +122,15 @@ func (w *resultWatch) read(ctx context.Context, reader *kafka.Reader) {
 			return
 		}
 	}
+}
+
+// readPause is how long a reader waits before it tries a broker again.
+const readPause = 200 * time.Millisecond
+
+func (w *resultWatch) noteTrouble(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.trouble = err
 }
 
 // take prints the result if it is awaited; other apps' results, and control records, are passed over.
@@ -168,14 +192,23 @@ func (w *resultWatch) wait(ctx context.Context, timeout time.Duration) error {
 		case <-w.arrived:
 			timer.Reset(timeout)
 		case err := <-w.failed:
-			return fmt.Errorf("read results: %w", err)
+			return fmt.Errorf("print results: %w", err)
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-timer.C:
-			return withHint(fmt.Errorf("%d results are missing, and none has come for %v", missing, timeout),
+			return withHint(w.missingError(missing, timeout),
 				"is 'recstream serve' running on the same topics? A longer --timeout waits longer")
 		}
 	}
+}
+
+func (w *resultWatch) missingError(missing int, timeout time.Duration) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.trouble != nil {
+		return fmt.Errorf("%d results are missing, and none has come for %v; reading them met: %w", missing, timeout, w.trouble)
+	}
+	return fmt.Errorf("%d results are missing, and none has come for %v", missing, timeout)
 }
 
 func (w *resultWatch) missing() int {

@@ -46,9 +46,14 @@ func (a *app) serve(ctx context.Context, migrate bool) error {
 			return err
 		}
 	}
+	defer context.AfterFunc(ctx, func() {
+		log.Info("stopping: the batches in hand are finished first; a second signal stops at once", "drain_timeout", cfg.Consumer.DrainTimeout)
+	})()
 	err = p.run(ctx, func() {
 		log.Info("serving", "version", currentBuild().Version, "config_version", p.engine.ConfigVersion())
 	})
-	log.Info("stopped")
+	if err == nil {
+		log.Info("stopped")
+	}
 	return err
 }

@@ -38,6 +38,7 @@ consumer = Consumer({
     "group.id": "recommend.py",
     "enable.auto.commit": False,
     "isolation.level": "read_committed",
+    "enable.metrics.push": False,
 })
 partitions = consumer.list_topics(args.results, timeout=10).topics[args.results].partitions
 ends = []
@@ -47,7 +48,7 @@ for number in partitions:
 consumer.assign(ends)
 
 # The key keeps one user's events in order. murmur2_random is how Kafka's Java clients choose the partition.
-producer = Producer({"bootstrap.servers": args.brokers, "acks": "all", "partitioner": "murmur2_random"})
+producer = Producer({"bootstrap.servers": args.brokers, "acks": "all", "partitioner": "murmur2_random", "enable.metrics.push": False})
 producer.produce(args.requests, key=args.user, value=json.dumps(request), headers={"content-type": "application/json"})
 producer.flush(10)
 

@@ -6,7 +6,11 @@ import (
 	"strings"
 )
 
-const hidden = "[hidden]"
+// What is printed in place of a secret, and of one in a URL.
+const (
+	hidden         = "[hidden]"
+	hiddenPassword = "hidden"
+)
 
 // Secret is a text that prints as "[hidden]" however it is printed: by fmt, slog, JSON or YAML.
 type Secret string
@@ -50,7 +54,7 @@ func (u DatabaseURL) String() string {
 		return hidden
 	}
 	if _, ok := parsed.User.Password(); ok {
-		parsed.User = url.UserPassword(parsed.User.Username(), "hidden")
+		parsed.User = url.UserPassword(parsed.User.Username(), hiddenPassword)
 	}
 	parsed.RawQuery = hidePasswords(parsed.RawQuery)
 	return parsed.String()
@@ -63,11 +67,11 @@ func hidePasswords(query string) string {
 	}
 	values, err := url.ParseQuery(query)
 	if err != nil {
-		return "hidden"
+		return hiddenPassword
 	}
 	for name := range values {
 		if strings.Contains(strings.ToLower(name), "password") {
-			values[name] = []string{"hidden"}
+			values[name] = []string{hiddenPassword}
 		}
 	}
 	return values.Encode()

@@ -113,6 +113,7 @@ func (v *validation) sasl(s SASL) {
 	}
 	v.check(s.Username != "", "kafka.sasl.username", "is empty; %s needs it", s.Mechanism)
 	v.check(s.Password != "", "kafka.sasl.password", "is empty; %s needs it", s.Mechanism)
+	v.check(s.Password != hidden, "kafka.sasl.password", "is %q, which is what recstream prints in its place", hidden)
 }
 
 // Mechanisms are the values of kafka.sasl.mechanism; the empty one is no SASL.
@@ -139,6 +140,10 @@ func (v *validation) database(d Database) {
 	u, err := url.Parse(d.URL.Reveal())
 	v.check(err == nil && isPostgres(u.Scheme) && u.Opaque == "",
 		"database.url", "is no URL of the form postgres://user:password@host:port/database")
+	if err == nil {
+		password, _ := u.User.Password()
+		v.check(password != hiddenPassword, "database.url", "has %q for a password, which is what recstream prints in its place", hiddenPassword)
+	}
 	v.whole("database.max_connections", d.MaxConnections, 2, 1000)
 }
 
