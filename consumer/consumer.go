@@ -99,6 +99,7 @@ func (s *Service) Run(ctx context.Context) error {
 	defer s.workers.Wait()
 	defer group.Close() // ends the generation and waits for its workers
 
+	failures := 0
 	for {
 		generation, err := group.Next(ctx)
 		switch {
@@ -106,8 +107,11 @@ func (s *Service) Run(ctx context.Context) error {
 			return nil
 		case err != nil:
 			// The group waits JoinGroupBackoff by itself before it tries again.
-			s.log.Warn("consumer group not joined, trying again", keyGroup, s.cfg.Group, keyError, err)
+			failures++
+			s.log.Log(ctx, retryLevel(failures+quietAttempts), "consumer group not joined, trying again",
+				keyGroup, s.cfg.Group, keyAttempt, failures, keyError, err)
 		default:
+			failures = 0
 			s.start(generation)
 		}
 	}

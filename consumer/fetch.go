@@ -68,9 +68,6 @@ func (f *fetcher) fill(ctx context.Context, b *batch) error {
 				return nil
 			}
 		}
-		if f.records != nil {
-			continue
-		}
 		if b.moved() {
 			if f.fetch(ctx, wait) != nil {
 				return nil // the next batch meets the same trouble; this one goes first

@@ -17,6 +17,18 @@ func IsTransient(err error) bool {
 	return !errors.As(err, &e) || e.Transient()
 }
 
+// quietAttempts may fail without a word to the operator: what passes within a tenth of a second, as when a
+// broker has just started, is no news.
+const quietAttempts = 3
+
+// retryLevel is how loudly a failed attempt is logged: a long outage is a line a power of two.
+func retryLevel(attempt int) slog.Level {
+	if attempt > quietAttempts && attempt&(attempt-1) == 0 {
+		return slog.LevelWarn
+	}
+	return slog.LevelDebug
+}
+
 // retry calls do until it succeeds, until its error is permanent, or until ctx ends. The waits between grow
 // from 20 ms to 5 s, with jitter, and never give up. attempt counts from 1.
 func retry(ctx context.Context, log *slog.Logger, stage string, do func(attempt int) error) error {
@@ -36,14 +48,12 @@ func retry(ctx context.Context, log *slog.Logger, stage string, do func(attempt 
 		return last
 	}
 	notify := func(err error, wait time.Duration) {
-		// The first failures are the news; a long outage is a line a power of two.
-		if attempt&(attempt-1) == 0 {
-			log.Warn("trying again", keyStage, stage, keyAttempt, attempt, keyWait, wait.Round(time.Millisecond), keyError, err)
-		}
+		log.Log(ctx, retryLevel(attempt), "trying again",
+			keyStage, stage, keyAttempt, attempt, keyWait, wait.Round(time.Millisecond), keyError, err)
 	}
 	err := backoff.RetryNotify(operation, backoff.WithContext(policy, ctx), notify)
 	switch {
-	case err == nil && attempt > 1:
+	case err == nil && attempt > quietAttempts:
 		log.Info("recovered", keyStage, stage, keyAttempt, attempt)
 	case err != nil && ctx.Err() != nil:
 		// backoff returns the context's error alone.

@@ -1,16 +1,19 @@
 package postgres
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
 
 	"recstream/internal/devstack"
 )
@@ -130,6 +133,30 @@ func TestInstancesMigrateTogether(t *testing.T) {
 	must(t, err)
 	if sum := applied[0] + applied[1] + applied[2]; sum != len(steps) {
 		t.Errorf("applied %v, want %d in all", applied, len(steps))
+	}
+}
+
+// TestMigrationGoesOnSoonAfterAnother holds the lock of another instance until it was asked for.
+func TestMigrationGoesOnSoonAfterAnother(t *testing.T) {
+	url := emptyDatabase(t)
+	other, db := open(t, Options{URL: url, MaxConnections: 1}), open(t, Options{URL: url})
+	execute(t, other, `SELECT pg_advisory_lock($1)`, lock.DefaultLockID)
+	migrated := make(chan error, 1)
+	go func() {
+		_, err := db.Migrate(context.WithoutCancel(t.Context()))
+		migrated <- err
+	}()
+	eventually(t, "the lock is asked for", func() bool {
+		return queryRows[int](t, other, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+			AND pid <> pg_backend_pid() AND query LIKE '%pg_try_advisory_lock%'`)[0] > 0
+	})
+	execute(t, other, `SELECT pg_advisory_unlock($1)`, lock.DefaultLockID)
+	select {
+	case err := <-migrated:
+		must(t, err)
+	case <-time.After(3 * time.Second):
+		t.Error("the migration still waits, 3 s after the lock was free")
+		must(t, <-migrated)
 	}
 }
 

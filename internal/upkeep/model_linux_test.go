@@ -1,7 +1,9 @@
 package upkeep
 
 import (
+	"errors"
 	"os"
+	"path/filepath"
 	"runtime"
 	"syscall"
 	"testing"
@@ -13,6 +15,8 @@ func TestModelThatBecomesReadableIsTaken(t *testing.T) {
 	f := newFixture(t)
 	f.install(t, goodModel)
 	must(t, os.Chmod(f.Path, 0))
+	dir := filepath.Dir(f.Path)
+	must(t, errors.Join(os.Chmod(dir, 0o755), os.Chmod(filepath.Dir(dir), 0o755))) // so that stat works
 	asNobody(t, func() {
 		for range 2 {
 			f.expect(t, "unreadable", "model_load_failed")

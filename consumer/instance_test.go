@@ -1,0 +1,90 @@
+package consumer
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+
+	"recstream/internal/devstack"
+)
+
+const group = "recstream"
+
+// instance is a service, running on an embedded broker with stand-ins for all that it is plugged to.
+type instance struct {
+	cfg    Config
+	ledger *ledger
+	scorer *scorer
+	book   *logbook
+	sent   []string // request ids and rejection codes, in the order in which they left
+	mu     sync.Mutex
+	stop   context.CancelFunc
+	ended  chan struct{}
+	err    error // of Run, after ended
+}
+
+// newInstance returns an instance that a test may still change before it starts.
+func newInstance(t testing.TB, broker *devstack.Broker) *instance {
+	s := &instance{ledger: newLedger(), scorer: &scorer{}, book: &logbook{}, ended: make(chan struct{})}
+	s.cfg = Config{
+		Brokers: broker.Addr(), Dialer: &kafka.Dialer{Timeout: time.Second}, Client: newClient(t, broker), Group: group, Topic: topic,
+		BatchRecords: 100, BatchBytes: 1 << 20, FetchMaxWait: 50 * time.Millisecond,
+		SessionTimeout: 2 * time.Second, HeartbeatInterval: 50 * time.Millisecond, DrainTimeout: 10 * time.Second,
+		StallWarning: time.Minute, RequestTimeout: 2 * time.Second,
+		NewScorer:  func() Scorer { return s.scorer },
+		OpenOutbox: func(context.Context) (Outbox, error) { return s.newOutbox(nil), nil },
+		Now:        time.Now, Log: s.book.logger(),
+	}
+	return s
+}
+
+func (s *instance) newOutbox(flush func() error) *outbox {
+	return &outbox{mu: &s.mu, sent: &s.sent, flush: flush}
+}
+
+// start runs the service until the test ends or stops it.
+func (s *instance) start(t testing.TB) {
+	s.cfg.Ledger = s.ledger
+	var ctx context.Context
+	ctx, s.stop = context.WithCancel(context.Background())
+	go func() {
+		defer close(s.ended)
+		s.err = New(s.cfg).Run(ctx)
+	}()
+	t.Cleanup(func() {
+		s.stop()
+		<-s.ended
+	})
+}
+
+// stopped stops the service and waits for its end, which must be without an error.
+func (s *instance) stopped(t testing.TB) {
+	t.Helper()
+	s.stop()
+	within(t, "the service's end", s.ended)
+	must(t, s.err)
+}
+
+func (s *instance) answered() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.sent)
+}
+
+func (s *instance) answers(t testing.TB, n int) {
+	t.Helper()
+	eventually(t, fmt.Sprint(n, " answers"), func() bool { return len(s.answered()) >= n })
+}
+
+// committedOffset returns the group's offset of a partition, -1 if there is none.
+func committedOffset(t testing.TB, broker *devstack.Broker, partition int) int64 {
+	t.Helper()
+	res, err := newClient(t, broker).OffsetFetch(deadline(t), &kafka.OffsetFetchRequest{GroupID: group, Topics: map[string][]int{topic: {partition}}})
+	must(t, err)
+	return res.Topics[topic][0].CommittedOffset
+}
