@@ -24,7 +24,7 @@ type Scorer interface {
 
 // Ledger stores decisions and the fence of each partition.
 type Ledger interface {
-	Fence(ctx context.Context, topic string, partition int) (f schemas.Fence, ok bool, err error)
+	Fence(ctx context.Context, topic string, partition int) (next int64, ok bool, err error)
 	SetFence(ctx context.Context, topic string, partition int, offset int64) error
 	// Find returns the stored decisions of those ids: within the look-back window, or all there ever were.
 	Find(ctx context.Context, ids []string, now time.Time, ever bool) (map[string]*schemas.Decision, error)

@@ -1,11 +1,9 @@
 package consumer
 
-import "recstream/schemas"
-
 // position is what is known of a partition when it is assigned.
 type position struct {
 	committed   int64 // the group's offset in Kafka, negative if there is none
-	fence       schemas.Fence
+	fence       int64 // the ledger's
 	fenced      bool  // there is a fence
 	first, last int64 // bounds of the log: first record, after the last one
 }
@@ -15,6 +13,7 @@ type resumption struct {
 	offset int64
 	fence  int64
 	moved  bool   // the fence must be set to that first
+	known  int64  // events before it may have been decided before, however long ago
 	note   string // for the log, "" for nothing out of the ordinary
 }
 
@@ -22,29 +21,35 @@ type resumption struct {
 const (
 	noteLost      = "events lost: the topic's retention deleted them before they were read"
 	noteRecreated = "the log ends before the offset that was reached: topic recreated or cut; beginning at its start"
+	noteForgotten = "Kafka has no committed offset for a partition that was read before: beginning at its start"
 	noteBehind    = "the ledger ends before the committed offset: the events between have no decision; replay them if they should"
 )
 
-// resume decides where to begin. Kafka's committed offset says what was published; without one the fence does:
-// the results of its last batch may not have left, those before it have.
+// resume decides where to begin. Kafka's committed offset says what was published. Without one, or with one that
+// the log does not reach, nothing tells this log from the one that was read before: it is read from its start.
+// What was decided before is found in the ledger and published again, the rest is new; nothing is left out.
 func resume(p position) resumption {
-	r := resumption{offset: p.first, fence: p.fence.Next}
+	r := resumption{offset: p.committed, fence: p.fence}
 	switch {
-	case p.committed >= 0:
-		r.offset = p.committed
-	case p.fenced:
-		r.offset = p.fence.Batch
-	}
-	switch {
-	case r.offset > p.last:
+	case p.committed < 0:
+		r.offset = p.first
+		if p.fenced && p.fence > p.first {
+			r.note = noteForgotten
+		}
+	case p.committed > p.last:
 		r.offset, r.note = p.first, noteRecreated
-	case r.offset < p.first:
+	case p.committed < p.first:
 		r.offset, r.note = p.first, noteLost
 	}
 	switch {
-	case !p.fenced, p.fence.Next > p.last:
+	case !p.fenced:
 		r.fence, r.moved = r.offset, true
-	case p.fence.Next < r.offset:
+	case p.fence > p.last: // the log was cut, or is another
+		r.fence, r.moved, r.known = r.offset, true, p.last
+		if r.note == "" {
+			r.note = noteRecreated
+		}
+	case p.fence < r.offset:
 		r.fence, r.moved = r.offset, true
 		if r.note == "" {
 			r.note = noteBehind

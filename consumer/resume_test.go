@@ -1,13 +1,8 @@
 package consumer
 
-import (
-	"testing"
-
-	"recstream/schemas"
-)
+import "testing"
 
 func TestResume(t *testing.T) {
-	fence := func(batch, next int64) schemas.Fence { return schemas.Fence{Batch: batch, Next: next} }
 	tests := map[string]struct {
 		in   position
 		want resumption
@@ -19,35 +14,38 @@ func TestResume(t *testing.T) {
 			position{committed: -2, first: 7, last: 10},
 			resumption{offset: 7, fence: 7, moved: true}},
 		"stopped cleanly": {
-			position{committed: 10, fence: fence(5, 10), fenced: true, first: 0, last: 12},
+			position{committed: 10, fence: 10, fenced: true, first: 0, last: 12},
 			resumption{offset: 10, fence: 10}},
 		"killed between store and commit": {
-			position{committed: 5, fence: fence(5, 10), fenced: true, first: 0, last: 12},
+			position{committed: 5, fence: 10, fenced: true, first: 0, last: 12},
 			resumption{offset: 5, fence: 10}},
 		"killed in the first batch": {
-			position{committed: -2, fence: fence(0, 10), fenced: true, first: 0, last: 12},
-			resumption{offset: 0, fence: 10}},
-		"Kafka forgot the group's offset": {
-			position{committed: -2, fence: fence(90, 100), fenced: true, first: 0, last: 120},
-			resumption{offset: 90, fence: 100}},
+			position{committed: -2, fence: 10, fenced: true, first: 0, last: 12},
+			resumption{offset: 0, fence: 10, note: noteForgotten}},
+		"Kafka forgot the group's offset, or the topic was recreated and is longer by now": {
+			position{committed: -2, fence: 100, fenced: true, first: 0, last: 120},
+			resumption{offset: 0, fence: 100, note: noteForgotten}},
 		"offsets set back by an operator": {
-			position{committed: 20, fence: fence(90, 100), fenced: true, first: 0, last: 120},
+			position{committed: 20, fence: 100, fenced: true, first: 0, last: 120},
 			resumption{offset: 20, fence: 100}},
 		"offsets set forward by an operator": {
-			position{committed: 110, fence: fence(90, 100), fenced: true, first: 0, last: 120},
+			position{committed: 110, fence: 100, fenced: true, first: 0, last: 120},
 			resumption{offset: 110, fence: 110, moved: true, note: noteBehind}},
 		"retention overtook": {
-			position{committed: 50, fence: fence(40, 50), fenced: true, first: 70, last: 120},
+			position{committed: 50, fence: 50, fenced: true, first: 70, last: 120},
 			resumption{offset: 70, fence: 70, moved: true, note: noteLost}},
 		"topic recreated": {
-			position{committed: 50, fence: fence(40, 50), fenced: true, first: 0, last: 8},
-			resumption{offset: 0, fence: 0, moved: true, note: noteRecreated}},
+			position{committed: 50, fence: 50, fenced: true, first: 0, last: 8},
+			resumption{offset: 0, fence: 0, moved: true, known: 8, note: noteRecreated}},
 		"topic recreated and offsets gone": {
-			position{committed: -2, fence: fence(40, 50), fenced: true, first: 0, last: 8},
-			resumption{offset: 0, fence: 0, moved: true, note: noteRecreated}},
-		"log cut below the fence": {
-			position{committed: 8, fence: fence(8, 12), fenced: true, first: 0, last: 10},
-			resumption{offset: 8, fence: 8, moved: true}},
+			position{committed: -2, fence: 50, fenced: true, first: 0, last: 8},
+			resumption{offset: 0, fence: 0, moved: true, known: 8, note: noteForgotten}},
+		"log cut by a few records": {
+			position{committed: 1000, fence: 1000, fenced: true, first: 0, last: 990},
+			resumption{offset: 0, fence: 0, moved: true, known: 990, note: noteRecreated}},
+		"log cut below the fence only": {
+			position{committed: 8, fence: 12, fenced: true, first: 0, last: 10},
+			resumption{offset: 8, fence: 8, moved: true, known: 10, note: noteRecreated}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

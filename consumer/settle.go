@@ -18,7 +18,7 @@ type settler struct {
 	partition int
 	scorer    Scorer
 	fence     int64 // where the partition's fence stands, as far as we know
-	begin     int64 // offset that the batch in hand begins at
+	known     int64 // events before it may have been decided before, however long ago
 
 	outcomes  []schemas.Outcome // one a message, in order
 	requests  []schemas.Request // by message
@@ -41,7 +41,6 @@ func (s *settler) settle(ctx context.Context, b *batch) error {
 		s.decode(&b.messages[i], i)
 	}
 	defer s.reportRejected()
-	s.begin = b.from
 	return s.store(ctx, part{begin: b.from, next: b.next, lo: 0, hi: len(b.messages)})
 }
 
@@ -107,8 +106,7 @@ func (s *settler) reportRejected() {
 	}
 }
 
-// part is a run of a batch's messages that is stored at once: those from lo up to hi. What is halved shares
-// the batch's begin in the ledger: nothing of it is published before all of it is stored.
+// part is a run of a batch's messages that is stored at once: those from lo up to hi.
 type part struct {
 	begin, next int64 // offsets
 	lo, hi      int
@@ -163,7 +161,7 @@ func (s *settler) tryStore(ctx context.Context, p part, attempt int) error {
 	}
 	err := s.cfg.Ledger.Record(ctx, schemas.Batch{
 		Topic: s.cfg.Topic, Partition: s.partition,
-		From: s.fence, Next: next, Begin: s.begin, Decisions: s.fresh,
+		From: s.fence, Next: next, Decisions: s.fresh,
 	})
 	if err == nil {
 		s.fence = next
@@ -175,14 +173,14 @@ func (s *settler) tryStore(ctx context.Context, p part, attempt int) error {
 // is stored, by us or by another: then only its decisions are looked up. One that moved to elsewhere says
 // that the partition has another owner; one that is gone, that the ledger is another.
 func (s *settler) readFence(ctx context.Context, p part) error {
-	f, ok, err := s.cfg.Ledger.Fence(ctx, s.cfg.Topic, s.partition)
+	fence, ok, err := s.cfg.Ledger.Fence(ctx, s.cfg.Topic, s.partition)
 	if err != nil {
 		return err
 	}
-	if !ok || f.Next != s.fence && f.Next < p.next {
-		return &fencedError{expected: s.fence, found: f.Next}
+	if !ok || fence != s.fence && fence < p.next {
+		return &fencedError{expected: s.fence, found: fence}
 	}
-	s.fence = f.Next
+	s.fence = fence
 	return nil
 }
 
@@ -201,7 +199,7 @@ func (e *fencedError) Transient() bool { return false }
 // id earlier in the batch, or a new one. The new ones are in s.fresh.
 func (s *settler) answer(ctx context.Context, p part) error {
 	now := s.cfg.Now().UTC().Truncate(time.Microsecond)
-	redelivered := p.begin < s.fence
+	redelivered := p.begin < max(s.fence, s.known)
 	stored, err := s.find(ctx, p, now, redelivered)
 	if err != nil {
 		return err

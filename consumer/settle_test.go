@@ -28,7 +28,7 @@ var (
 // newBench returns a settler whose fence stands at an offset.
 func newBench(fence int64) *bench {
 	b := &bench{ledger: newLedger(), scorer: &scorer{}, book: &logbook{}}
-	b.ledger.fences[0] = schemas.Fence{Next: fence, Batch: fence}
+	b.ledger.fences[0] = fence
 	cfg := &Config{Topic: topic, Ledger: b.ledger, Now: func() time.Time { return scoredAt }}
 	b.settler = settler{cfg: cfg, log: b.book.logger(), scorer: b.scorer, fence: fence}
 	return b

@@ -157,7 +157,7 @@ func (s *scorer) Decide(req *schemas.Request, d *schemas.Decision) error {
 // ledger keeps decisions in memory, by the rules of the real one.
 type ledger struct {
 	mu      sync.Mutex
-	fences  map[int]schemas.Fence
+	fences  map[int]int64
 	rows    map[string]schemas.Decision
 	batches []schemas.Batch // as they were recorded or tried to
 	finds   []bool          // the ever of each Find
@@ -176,10 +176,10 @@ var (
 )
 
 func newLedger() *ledger {
-	return &ledger{fences: map[int]schemas.Fence{}, rows: map[string]schemas.Decision{}}
+	return &ledger{fences: map[int]int64{}, rows: map[string]schemas.Decision{}}
 }
 
-func (l *ledger) Fence(_ context.Context, _ string, partition int) (schemas.Fence, bool, error) {
+func (l *ledger) Fence(_ context.Context, _ string, partition int) (int64, bool, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.opened = append(l.opened, time.Now())
@@ -190,7 +190,7 @@ func (l *ledger) Fence(_ context.Context, _ string, partition int) (schemas.Fenc
 func (l *ledger) SetFence(_ context.Context, _ string, partition int, offset int64) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.fences[partition] = schemas.Fence{Next: offset, Batch: offset}
+	l.fences[partition] = offset
 	return nil
 }
 
@@ -233,7 +233,7 @@ func (l *ledger) Record(ctx context.Context, b schemas.Batch) error {
 
 // put stores a batch. The caller holds mu.
 func (l *ledger) put(b schemas.Batch) error {
-	if f, ok := l.fences[b.Partition]; !ok || f.Next != b.From {
+	if f, ok := l.fences[b.Partition]; !ok || f != b.From {
 		return errMoved
 	}
 	for _, d := range b.Decisions {
@@ -246,7 +246,7 @@ func (l *ledger) put(b schemas.Batch) error {
 		row.Items = append([]schemas.ScoredItem(nil), d.Items...)
 		l.rows[d.RequestID] = row
 	}
-	l.fences[b.Partition] = schemas.Fence{Next: b.Next, Batch: b.Begin}
+	l.fences[b.Partition] = b.Next
 	return nil
 }
 
@@ -259,7 +259,7 @@ func (l *ledger) stored() int {
 func (l *ledger) fence(partition int) int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.fences[partition].Next
+	return l.fences[partition]
 }
 
 // outbox notes what is sent.

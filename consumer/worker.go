@@ -106,7 +106,7 @@ func (w *worker) open(ctx context.Context, committed int64) (offset int64, err e
 		if err != nil {
 			return err
 		}
-		offset, w.fence = r.offset, r.fence
+		offset, w.fence, w.known = r.offset, r.fence, r.known
 		w.outbox, err = w.cfg.OpenOutbox(ctx)
 		return err
 	})
@@ -116,15 +116,16 @@ func (w *worker) open(ctx context.Context, committed int64) (offset int64, err e
 func (w *worker) resume(ctx context.Context, committed int64) (resumption, error) {
 	p := position{committed: committed}
 	var err error
-	if p.first, p.last, err = bounds(ctx, w.cfg, w.partition); err != nil {
+	// The fence first: its last owner may still move it on, and the log's end is to be no older.
+	if p.fence, p.fenced, err = w.cfg.Ledger.Fence(ctx, w.cfg.Topic, w.partition); err != nil {
 		return resumption{}, err
 	}
-	if p.fence, p.fenced, err = w.cfg.Ledger.Fence(ctx, w.cfg.Topic, w.partition); err != nil {
+	if p.first, p.last, err = bounds(ctx, w.cfg, w.partition); err != nil {
 		return resumption{}, err
 	}
 	r := resume(p)
 	if r.note != "" {
-		w.log.Error(r.note, "committed", committed, "fence", p.fence.Next, "first", p.first, "last", p.last, keyOffset, r.offset)
+		w.log.Error(r.note, "committed", committed, "fence", p.fence, "first", p.first, "last", p.last, keyOffset, r.offset)
 	}
 	if r.moved {
 		err = w.cfg.Ledger.SetFence(ctx, w.cfg.Topic, w.partition, r.fence)

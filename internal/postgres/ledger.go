@@ -40,17 +40,18 @@ func NewLedger(db *Database, group string, lookBack time.Duration) *Ledger {
 	return &Ledger{db: db, group: group, lookBack: lookBack}
 }
 
-// Fence returns the fence of a partition; ok is false where none was set yet.
-func (l *Ledger) Fence(ctx context.Context, topic string, partition int) (f schemas.Fence, ok bool, err error) {
+// Fence returns the fence of a partition, the offset after the last event that is stored; ok is false where
+// none was set yet.
+func (l *Ledger) Fence(ctx context.Context, topic string, partition int) (next int64, ok bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, l.db.timeout)
 	defer cancel()
 	err = l.db.pool.QueryRow(ctx,
-		`SELECT next_offset, batch_offset FROM stream_offsets WHERE group_name = $1 AND topic = $2 AND partition = $3`,
-		l.group, topic, partition).Scan(&f.Next, &f.Batch)
+		`SELECT next_offset FROM stream_offsets WHERE group_name = $1 AND topic = $2 AND partition = $3`,
+		l.group, topic, partition).Scan(&next)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return schemas.Fence{}, false, nil
+		return 0, false, nil
 	}
-	return f, err == nil, wrapf(err, "read fence of %s/%d", topic, partition)
+	return next, err == nil, wrapf(err, "read fence of %s/%d", topic, partition)
 }
 
 // SetFence puts the fence of a partition at an offset, whatever it was.
@@ -58,8 +59,8 @@ func (l *Ledger) SetFence(ctx context.Context, topic string, partition int, offs
 	ctx, cancel := context.WithTimeout(ctx, l.db.timeout)
 	defer cancel()
 	_, err := l.db.pool.Exec(ctx,
-		`INSERT INTO stream_offsets (group_name, topic, partition, next_offset, batch_offset) VALUES ($1, $2, $3, $4, $4)
-		 ON CONFLICT (group_name, topic, partition) DO UPDATE SET next_offset = $4, batch_offset = $4, updated_at = now()`,
+		`INSERT INTO stream_offsets (group_name, topic, partition, next_offset) VALUES ($1, $2, $3, $4)
+		 ON CONFLICT (group_name, topic, partition) DO UPDATE SET next_offset = $4, updated_at = now()`,
 		l.group, topic, partition, offset)
 	return wrapf(err, "set fence of %s/%d", topic, partition)
 }
@@ -69,7 +70,7 @@ func (l *Ledger) SetFence(ctx context.Context, topic string, partition int, offs
 func (l *Ledger) Find(ctx context.Context, ids []string, now time.Time, ever bool) (map[string]*schemas.Decision, error) {
 	ctx, cancel := context.WithTimeout(ctx, l.db.timeout)
 	defer cancel()
-	since, until := l.since(now), now.Add(maxClockSkew)
+	since, until := l.window(now)
 	if ever {
 		since, until = time.Unix(0, 0), time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 	}
@@ -81,13 +82,14 @@ func (l *Ledger) Find(ctx context.Context, ids []string, now time.Time, ever boo
 	return found, wrap("find decisions", err)
 }
 
-// since is where the look-back begins. It covers the whole UTC day, because a day's partition holds an id once.
-func (l *Ledger) since(now time.Time) time.Time {
-	today := now.UTC().Truncate(24 * time.Hour)
-	if t := now.Add(-l.lookBack); t.Before(today) {
-		return t
+// window is what the look-back covers: at least the whole UTC day, because a day's partition holds an id once,
+// and what instances with a clock ahead of ours have stored.
+func (l *Ledger) window(now time.Time) (since, until time.Time) {
+	since, until = utcDay(now), now.Add(maxClockSkew)
+	if t := now.Add(-l.lookBack); t.Before(since) {
+		since = t
 	}
-	return today
+	return since, until
 }
 
 // Record stores a batch and moves the fence, in one transaction. It returns an error that is ErrFenced or
@@ -135,9 +137,9 @@ func (l *Ledger) begin(ctx context.Context, conn *pgx.Conn, b schemas.Batch) (pg
 		return nil, err
 	}
 	moved, err := tx.Exec(ctx,
-		`UPDATE stream_offsets SET next_offset = $5, batch_offset = $6, updated_at = now()
+		`UPDATE stream_offsets SET next_offset = $5, updated_at = now()
 		 WHERE group_name = $1 AND topic = $2 AND partition = $3 AND next_offset = $4`,
-		l.group, b.Topic, b.Partition, b.From, b.Next, b.Begin)
+		l.group, b.Topic, b.Partition, b.From, b.Next)
 	if err == nil && moved.RowsAffected() == 0 {
 		err = ErrFenced
 	}
@@ -168,10 +170,11 @@ func (l *Ledger) serialize(ctx context.Context, tx pgx.Tx, b schemas.Batch) erro
 	for i, d := range b.Decisions {
 		ids[i] = d.RequestID
 	}
+	since, until := l.window(b.Decisions[0].ScoredAt)
 	var n int
 	err := tx.QueryRow(ctx,
-		`SELECT count(*) FROM decisions WHERE request_id = ANY($1) AND run_id = $2 AND scored_at >= $3`,
-		ids, int32(LiveRun), l.since(b.Decisions[0].ScoredAt)).Scan(&n)
+		`SELECT count(*) FROM decisions WHERE request_id = ANY($1) AND run_id = $2 AND scored_at >= $3 AND scored_at <= $4`,
+		ids, int32(LiveRun), since, until).Scan(&n)
 	if err == nil && n > 0 {
 		err = &pgconn.PgError{Code: uniqueViolation, Message: "request id answered on the other side of midnight"}
 	}

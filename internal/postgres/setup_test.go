@@ -146,7 +146,7 @@ func decision(id string, at time.Time) *schemas.Decision {
 
 // batchOf moves the fence of a partition from 0 to 10.
 func batchOf(partition int, decisions ...*schemas.Decision) schemas.Batch {
-	return schemas.Batch{Topic: topic, Partition: partition, From: 0, Next: 10, Begin: 0, Decisions: decisions}
+	return schemas.Batch{Topic: topic, Partition: partition, From: 0, Next: 10, Decisions: decisions}
 }
 
 func fenceOf(t testing.TB, l *Ledger, partition int) int64 {
@@ -156,7 +156,7 @@ func fenceOf(t testing.TB, l *Ledger, partition int) int64 {
 	if !ok {
 		t.Fatalf("partition %d has no fence", partition)
 	}
-	return f.Next
+	return f
 }
 
 // describe writes a decision out, so that two can be compared, NaN and all.

@@ -8,7 +8,7 @@ CREATE TABLE models (
     first_used_at timestamptz NOT NULL DEFAULT now(),
     UNIQUE (name, version, sha256)
 );
-COMMENT ON TABLE  models               IS 'Every model that has answered a request.';
+COMMENT ON TABLE  models               IS 'Every model that was put into force.';
 COMMENT ON COLUMN models.id            IS 'What decisions.model_id points to.';
 COMMENT ON COLUMN models.name          IS 'Name of the model, from the configuration or its file.';
 COMMENT ON COLUMN models.version       IS 'Version of the model, from the configuration or its file''s SHA-256.';
@@ -169,7 +169,6 @@ CREATE TABLE stream_offsets (
     topic        text        NOT NULL,
     partition    integer     NOT NULL,
     next_offset  bigint      NOT NULL,
-    batch_offset bigint      NOT NULL,
     updated_at   timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (group_name, topic, partition)
 ) WITH (fillfactor = 50);
@@ -178,7 +177,6 @@ COMMENT ON COLUMN stream_offsets.group_name   IS 'Kafka consumer group.';
 COMMENT ON COLUMN stream_offsets.topic        IS 'Kafka topic of the requests.';
 COMMENT ON COLUMN stream_offsets.partition    IS 'Kafka partition.';
 COMMENT ON COLUMN stream_offsets.next_offset  IS 'Offset after the last event that stands in the ledger.';
-COMMENT ON COLUMN stream_offsets.batch_offset IS 'Offset that the last stored batch began at: its results may not have left yet.';
 COMMENT ON COLUMN stream_offsets.updated_at   IS 'When the last batch was stored.';
 
 -- +goose Down

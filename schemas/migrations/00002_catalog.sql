@@ -2,7 +2,7 @@
 
 CREATE TABLE items (
     id           text PRIMARY KEY CHECK (octet_length(id) BETWEEN 1 AND 128),
-    title        text             NOT NULL,
+    title        text             NOT NULL CHECK (octet_length(title) <= 1000),
     genres       text[]           NOT NULL DEFAULT '{}',
     duration_min double precision CHECK (duration_min >= 0),
     year         integer,
