@@ -13,13 +13,14 @@ import (
 type batch struct {
 	from, next int64 // offsets: of the first message that may be in it, and after the last that is
 	messages   []schemas.Message
-	data       []byte
+	data       []byte // keys and values
+	headers    int    // bytes of headers
 }
 
 func (b *batch) reset(from int64) {
 	clear(b.messages)
 	b.from, b.next = from, from
-	b.messages, b.data = b.messages[:0], b.data[:0]
+	b.messages, b.data, b.headers = b.messages[:0], b.data[:0], 0
 }
 
 // moved reports whether the batch has anything to commit: messages, or markers of transactions that were
@@ -27,7 +28,7 @@ func (b *batch) reset(from int64) {
 func (b *batch) moved() bool { return b.next > b.from }
 
 func (b *batch) full(records, bytes int) bool {
-	return len(b.messages) >= records || len(b.data) >= bytes
+	return len(b.messages) >= records || len(b.data)+b.headers >= bytes
 }
 
 // add copies a record into the batch.
@@ -48,6 +49,7 @@ func (b *batch) add(topic string, partition int, r *protocol.Record) error {
 	}
 	for _, h := range r.Headers {
 		m.Headers = append(m.Headers, schemas.Header{Key: h.Key, Value: h.Value})
+		b.headers += len(h.Key) + len(h.Value)
 	}
 	b.messages = append(b.messages, m)
 	return nil

@@ -84,6 +84,9 @@ func New(cfg Config) *Service {
 	return &Service{cfg: cfg, log: log}
 }
 
+// leaveTimeout is how long leaving the group may take, after the workers have finished.
+const leaveTimeout = 5 * time.Second
+
 // Run consumes until ctx ends, then lets the workers finish their batches within the drain timeout, leaves
 // the group and returns nil. Whatever the brokers do it goes on trying; only a wrong configuration is an error.
 func (s *Service) Run(ctx context.Context) error {
@@ -96,15 +99,20 @@ func (s *Service) Run(ctx context.Context) error {
 	watcher.Go(func() { s.watch.run(watching, s.cfg.StallWarning, s.log) })
 	defer watcher.Wait()
 	defer stopWatching()
-	defer s.workers.Wait()
-	defer group.Close() // ends the generation and waits for its workers
 
+	s.join(ctx, group)
+	s.leave(group)
+	return nil
+}
+
+// join takes part in one generation after the other until ctx ends.
+func (s *Service) join(ctx context.Context, group *kafka.ConsumerGroup) {
 	failures := 0
 	for {
 		generation, err := group.Next(ctx)
 		switch {
 		case ctx.Err() != nil || errors.Is(err, kafka.ErrGroupClosed):
-			return nil
+			return
 		case err != nil:
 			// The group waits JoinGroupBackoff by itself before it tries again.
 			failures++
@@ -112,8 +120,26 @@ func (s *Service) Run(ctx context.Context) error {
 				keyGroup, s.cfg.Group, keyAttempt, failures, keyError, err)
 		default:
 			failures = 0
-			s.start(generation)
+			s.start(ctx, generation)
 		}
+	}
+}
+
+// leave waits for the workers, which have the drain timeout, and then leaves the group. The group stays joined
+// until then: its heartbeats keep the partitions ours. A coordinator that does not answer is not waited for.
+func (s *Service) leave(group *kafka.ConsumerGroup) {
+	left := make(chan struct{})
+	go func() {
+		defer close(left)
+		s.workers.Wait()
+		_ = group.Close() // it never fails
+	}()
+	timer := time.NewTimer(s.cfg.DrainTimeout + leaveTimeout)
+	defer timer.Stop()
+	select {
+	case <-left:
+	case <-timer.C:
+		s.log.Warn("stopped without leaving the consumer group: its coordinator does not answer", keyGroup, s.cfg.Group)
 	}
 }
 
@@ -134,16 +160,20 @@ func (s *Service) groupConfig() kafka.ConsumerGroupConfig {
 	}
 }
 
-// start gives each assigned partition a worker. A worker that returns ends the generation: the group joins anew.
-func (s *Service) start(generation *kafka.Generation) {
+// start gives each assigned partition a worker. A worker that returns ends the generation, and the group joins
+// anew. When we stop, workers stay until all have finished: the generation's heartbeats end with the first.
+func (s *Service) start(stop context.Context, generation *kafka.Generation) {
 	assigned := generation.Assignments[s.cfg.Topic]
 	s.log.Info("joined consumer group", keyGroup, s.cfg.Group, keyGeneration, generation.ID, keyPartitions, len(assigned))
 	for _, a := range assigned {
 		w := newWorker(s, generation, a.ID)
 		s.workers.Add(1)
-		generation.Start(func(ctx context.Context) {
-			defer s.workers.Done()
-			w.run(ctx, a.Offset)
+		generation.Start(func(ended context.Context) {
+			w.run(stop, ended, a.Offset)
+			s.workers.Done()
+			if stop.Err() != nil {
+				<-ended.Done()
+			}
 		})
 	}
 }

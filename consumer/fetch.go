@@ -27,7 +27,12 @@ type fetcher struct {
 
 // run hands out batches in order until ctx ends. It takes empty ones from free, so what waits is bounded by
 // their number. It returns an error only where the partition must be opened anew.
-func (f *fetcher) run(ctx context.Context, free <-chan *batch, out chan<- *batch) error {
+func (f *fetcher) run(ctx context.Context, free <-chan *batch, out chan<- *batch) (err error) {
+	defer func() { // here it would end the process, and the other partitions with it
+		if v := recover(); v != nil {
+			err = fmt.Errorf("fetch at offset %d: panic: %v", f.offset, v)
+		}
+	}()
 	for {
 		var b *batch
 		select {

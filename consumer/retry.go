@@ -21,6 +21,9 @@ func IsTransient(err error) bool {
 // broker has just started, is no news.
 const quietAttempts = 3
 
+// reminder is how often a failure that stays is logged at the least.
+const reminder = time.Minute
+
 // retryLevel is how loudly a failed attempt is logged: a long outage is a line a power of two.
 func retryLevel(attempt int) slog.Level {
 	if attempt > quietAttempts && attempt&(attempt-1) == 0 {
@@ -40,6 +43,7 @@ func retry(ctx context.Context, log *slog.Logger, stage string, do func(attempt 
 	)
 	attempt := 0
 	var last error
+	logged := time.Now()
 	operation := func() error {
 		attempt++
 		if last = do(attempt); last != nil && !IsTransient(last) {
@@ -48,7 +52,14 @@ func retry(ctx context.Context, log *slog.Logger, stage string, do func(attempt 
 		return last
 	}
 	notify := func(err error, wait time.Duration) {
-		log.Log(ctx, retryLevel(attempt), "trying again",
+		level := retryLevel(attempt)
+		if time.Since(logged) > reminder {
+			level = slog.LevelWarn
+		}
+		if level == slog.LevelWarn {
+			logged = time.Now()
+		}
+		log.Log(ctx, level, "trying again",
 			keyStage, stage, keyAttempt, attempt, keyWait, wait.Round(time.Millisecond), keyError, err)
 	}
 	err := backoff.RetryNotify(operation, backoff.WithContext(policy, ctx), notify)

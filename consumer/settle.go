@@ -68,6 +68,12 @@ func resize[T any](s []T, n int) []T {
 
 func (s *settler) decode(m *schemas.Message, i int) {
 	req := &s.requests[i]
+	defer func() { // a defect of ours must not make a poison message of the event
+		if v := recover(); v != nil {
+			*req = schemas.Request{}
+			s.reject(i, schemas.Rejection{Code: string(schemas.ReasonPanic), Detail: fmt.Sprint(v), Stage: "decode"})
+		}
+	}()
 	err := schemas.DecodeRequest(m.Value, req)
 	if err == nil {
 		if req.RequestedAt.IsZero() {

@@ -2,7 +2,6 @@ package consumer
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -42,27 +41,28 @@ func newWorker(s *Service, generation *kafka.Generation, partition int) *worker 
 // stays then costs the group one rebalance a pause, not one after the other.
 const giveBackPause = time.Second
 
-// run works until the generation ends or something is wrong that only a new generation can mend. The batch in
-// hand is then finished, within the drain timeout.
-func (w *worker) run(generation context.Context, committed int64) {
+// run works until we stop, until the generation ends, or until something is wrong that only a new generation can
+// mend. The batch in hand is then finished, within the drain timeout.
+func (w *worker) run(stop, ended context.Context, committed int64) {
 	defer w.watch.leave(w.partition)
-	defer w.pause(generation)
+	taking, stopTaking := context.WithCancel(ended)
+	defer stopTaking()
+	defer context.AfterFunc(stop, stopTaking)()
+	defer w.pause(taking)
 	// A panic here is a defect of ours. It must not take the other partitions along.
 	defer func() {
 		if v := recover(); v != nil {
 			w.log.Error("worker panicked; its partition is taken up again", keyError, fmt.Sprint(v), "stack", string(debug.Stack()))
 		}
 	}()
-	taking, stopTaking := context.WithCancel(generation)
-	defer stopTaking()
-	finishing, stop := w.finishing(generation)
-	defer stop()
+	finishing, release := w.finishing(taking, ended)
+	defer release()
 
 	w.watch.enter(w.partition, stageOpen)
 	offset, err := w.open(taking, committed)
 	if err == nil {
 		err = w.consume(taking, finishing, offset)
-	} else if generation.Err() != nil {
+	} else if taking.Err() != nil {
 		return // there was nothing in hand
 	}
 	if err != nil {
@@ -70,31 +70,35 @@ func (w *worker) run(generation context.Context, committed int64) {
 	}
 }
 
-// pause waits for a while, or for the generation to end.
-func (w *worker) pause(generation context.Context) {
+// pause waits for a while, or until nothing is to be taken any more.
+func (w *worker) pause(taking context.Context) {
 	timer := time.NewTimer(giveBackPause)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-generation.Done():
+	case <-taking.Done():
 	}
 }
 
-// finishing returns a context for the batch in hand: it ends when the drain timeout has passed after the
-// generation's end.
-func (w *worker) finishing(generation context.Context) (context.Context, context.CancelFunc) {
+// finishing returns a context for the batch in hand: it ends when the drain timeout has passed after nothing is
+// to be taken any more. A generation that has ended has no heartbeats; once the session is over too, the partition
+// has another owner.
+func (w *worker) finishing(taking, ended context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(context.Background())
-	stop := context.AfterFunc(generation, func() {
-		timer := time.NewTimer(w.cfg.DrainTimeout)
+	giveUpAfter := func(limit time.Duration) {
+		timer := time.NewTimer(limit)
 		defer timer.Stop()
 		select {
 		case <-timer.C:
-			cancel(fmt.Errorf("not finished within the drain timeout of %s", w.cfg.DrainTimeout))
+			cancel(fmt.Errorf("not finished within the drain timeout of %s", limit))
 		case <-ctx.Done():
 		}
-	})
+	}
+	stopped := context.AfterFunc(taking, func() { giveUpAfter(w.cfg.DrainTimeout) })
+	lost := context.AfterFunc(ended, func() { giveUpAfter(min(w.cfg.DrainTimeout, w.cfg.SessionTimeout)) })
 	return ctx, func() {
-		stop()
+		stopped()
+		lost()
 		cancel(nil)
 	}
 }
@@ -176,7 +180,7 @@ func (w *worker) finish(ctx context.Context, b *batch) error {
 		return err
 	}
 	w.watch.enter(w.partition, stageCommit)
-	return w.commit(b.next)
+	return w.commit(ctx, b.next)
 }
 
 // commit commits the partition's offset in the group's name. An error means that the generation has ended, or
@@ -184,12 +188,14 @@ func (w *worker) finish(ctx context.Context, b *batch) error {
 //
 // One worker commits at a time: the group has one connection, and kafka-go waits for an answer on it by
 // spinning while another's is due, at the price of a fifth of all processor time.
-func (w *worker) commit(next int64) error {
+func (w *worker) commit(ctx context.Context, next int64) error {
 	w.committing.Lock()
 	defer w.committing.Unlock()
-	err := w.generation.CommitOffsets(map[string]map[int]int64{w.cfg.Topic: {w.partition: next}})
-	if err != nil && !errors.Is(err, kafka.ErrGenerationEnded) {
+	if ctx.Err() != nil {
+		return fmt.Errorf("commit offset %d: %w", next, context.Cause(ctx))
+	}
+	if err := w.generation.CommitOffsets(map[string]map[int]int64{w.cfg.Topic: {w.partition: next}}); err != nil {
 		return fmt.Errorf("commit offset %d: %w", next, err)
 	}
-	return err
+	return nil
 }

@@ -38,6 +38,7 @@ type target struct {
 type lane struct {
 	target
 	sequence int32          // of the next record
+	limit    int            // size at which a batch is full; less than configured where the topic takes less
 	queue    []*recordBatch // not yet acknowledged, oldest first
 	spare    []*recordBatch // acknowledged, to be reused
 }
@@ -57,7 +58,11 @@ func (o *Outbox) Add(out *schemas.Outcome) {
 	}
 	m := out.Message
 	headers, ms := e.deadLetter(out)
-	o.put(o.cfg.DeadLetters, balance(m.Key, o.deadLetters), m.Key, m.Value, headers, ms)
+	partition := m.Partition % len(o.deadLetters) // of an event without a key
+	if m.Key != nil {
+		partition = balance(m.Key, o.deadLetters)
+	}
+	o.put(o.cfg.DeadLetters, partition, m.Key, m.Value, headers, ms)
 }
 
 // balance chooses a partition as Kafka's Java client does, so that a key has one home whoever writes.
@@ -69,15 +74,20 @@ func (o *Outbox) put(topic string, partition int, key, value []byte, headers []s
 	t := target{topic, partition}
 	l := o.targets[t]
 	if l == nil {
-		l = &lane{target: t}
+		l = &lane{target: t, limit: o.cfg.BatchBytes}
 		o.targets[t] = l
 	}
-	l.open(o.cfg.BatchBytes).add(key, value, headers, unixMS)
+	l.open().add(key, value, headers, unixMS)
 }
 
+const (
+	minBatchBytes = 4 << 10 // a batch that was refused is not made smaller than that for the future
+	maxSpares     = 4       // batches kept for their memory; a flush seldom needs more
+)
+
 // open returns the batch to add to: the last one, or a new one when that is full.
-func (l *lane) open(limit int) *recordBatch {
-	if n := len(l.queue); n > 0 && l.queue[n-1].bytes() < limit {
+func (l *lane) open() *recordBatch {
+	if n := len(l.queue); n > 0 && l.queue[n-1].bytes() < l.limit {
 		return l.queue[n-1]
 	}
 	b := new(recordBatch)
@@ -121,10 +131,20 @@ func (o *Outbox) sendAll(ctx context.Context, pending []*lane) error {
 	errs := make([]error, len(pending))
 	var wg sync.WaitGroup
 	for i, l := range pending {
-		wg.Go(func() { errs[i] = o.send(ctx, l) })
+		wg.Go(func() { errs[i] = o.sendSafely(ctx, l) })
 	}
 	wg.Wait()
 	return errors.Join(errs...)
+}
+
+// sendSafely is send for a goroutine of its own, where a panic would end the process.
+func (o *Outbox) sendSafely(ctx context.Context, l *lane) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("publish to %s/%d: panic: %v", l.topic, l.partition, v)
+		}
+	}()
+	return o.send(ctx, l)
 }
 
 // send sends a lane's batches one after the other.
@@ -138,6 +158,7 @@ func (o *Outbox) send(ctx context.Context, l *lane) error {
 		case isTooLarge(err) && b.len() > 1:
 			first, second := b.split()
 			l.queue = append([]*recordBatch{first, second}, l.queue[1:]...)
+			l.limit = max(b.bytes()/2, minBatchBytes) // not to be refused every time
 		case isTooLarge(err) && l.topic == o.cfg.DeadLetters && b.stripped < bare:
 			l.queue[0] = b.strip()
 		default:
@@ -151,7 +172,9 @@ func (l *lane) acknowledged() {
 	b := l.queue[0]
 	// Sequence numbers go from 2^31-1 to 0.
 	l.sequence = int32((int64(l.sequence) + int64(b.len())) & 0x7fffffff)
-	l.spare = append(l.spare, b)
+	if len(l.spare) < maxSpares {
+		l.spare = append(l.spare, b)
+	}
 	l.queue = append(l.queue[:0], l.queue[1:]...)
 }
 

@@ -133,17 +133,27 @@ type Request struct {
 	spare []string
 }
 
-// reset makes r an event without fields, and keeps the room of its lists. It lets go of their strings:
-// each of them holds the whole message that it was cut from.
+// reset makes r an event without fields, and keeps the room of its lists.
 func (r *Request) reset() {
-	for _, list := range [][]string{r.Candidates, r.Exclude, r.Pins} {
-		clear(list)
-	}
-	spare := r.takeSpare()
+	spare := room(r.takeSpare())
 	*r = Request{
 		Limit: DefaultLimit, Diversity: math.NaN(),
-		Exclude: r.Exclude[:0], Pins: r.Pins[:0], spare: spare,
+		Exclude: room(r.Exclude), Pins: room(r.Pins), spare: spare,
 	}
+}
+
+// maxRoom is how long a list may be for its room to be kept: there can be thousands of events in hand, and one
+// long list in each, once, must not hold memory for ever.
+const maxRoom = 512
+
+// room returns the list empty, to be filled again, or nil where it is too long to keep. It lets go of the
+// strings: each of them holds the whole message that it was cut from.
+func room(list []string) []string {
+	if cap(list) > maxRoom {
+		return nil
+	}
+	clear(list[:cap(list)])
+	return list[:0]
 }
 
 // takeSpare returns the room for a list of candidates, empty, and leaves none.

@@ -45,8 +45,10 @@ func newPipeline(ctx context.Context, cfg config.Config, log *slog.Logger) (*pip
 	if p.engine, err = scoring.New(cfg.Scoring); err != nil {
 		return nil, err
 	}
-	p.database, err = openDatabase(ctx, cfg, log)
-	return p, err
+	if p.database, err = openDatabase(ctx, cfg, log); err != nil {
+		return nil, err
+	}
+	return p, nil
 }
 
 func openDatabase(ctx context.Context, cfg config.Config, log *slog.Logger) (*postgres.Database, error) {

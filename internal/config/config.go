@@ -49,7 +49,7 @@ type Kafka struct {
 type Topics struct {
 	Requests    string `yaml:"requests" desc:"Topic of request events, read"`
 	Results     string `yaml:"results" desc:"Topic of result events, written"`
-	Feedback    string `yaml:"feedback" desc:"Topic of feedback events, read"`
+	Feedback    string `yaml:"feedback" desc:"Topic of feedback events; not read yet"`
 	DeadLetters string `yaml:"dead_letters" desc:"Topic of events that could not be answered, written"`
 }
 
@@ -70,7 +70,7 @@ type SASL struct {
 // Consumer says how requests are gathered into batches, and how long the waits are.
 type Consumer struct {
 	BatchRecords int           `yaml:"batch_records" desc:"Most records of a batch"`
-	BatchBytes   int           `yaml:"batch_bytes" desc:"Most bytes of a batch; a larger single record is a batch of its own"`
+	BatchBytes   int           `yaml:"batch_bytes" desc:"Bytes at which a batch is full; its last record may exceed them"`
 	Linger       time.Duration `yaml:"linger" desc:"Longest wait for a batch to fill"`
 	FetchMaxWait time.Duration `yaml:"fetch_max_wait" desc:"Longest wait of the broker for new records"`
 	DrainTimeout time.Duration `yaml:"drain_timeout" desc:"Time to finish the batches in hand at a stop"`

@@ -18,6 +18,14 @@ func (db *Database) CatalogVersion(ctx context.Context) (int64, error) {
 	return version, wrap("read catalogue version", err)
 }
 
+// CountItems returns the number of items in the catalogue, hidden ones included.
+func (db *Database) CountItems(ctx context.Context) (n int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, db.timeout)
+	defer cancel()
+	err = db.pool.QueryRow(ctx, `SELECT count(*) FROM items`).Scan(&n)
+	return n, wrap("count items", err)
+}
+
 // Catalog returns all items, ordered by id, with the version that they are of.
 func (db *Database) Catalog(ctx context.Context) (items []schemas.Item, version int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*db.timeout)

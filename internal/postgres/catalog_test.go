@@ -75,8 +75,8 @@ func TestRefusedItemLeavesTheCatalogue(t *testing.T) {
 	must(t, db.ImportItems(deadline(t), []schemas.Item{{ID: "a"}}, nil))
 	_, version := catalogOf(t, db)
 	err := db.ImportItems(deadline(t), []schemas.Item{{ID: "b"}, {ID: "c", DurationMin: -1}}, nil)
-	if err == nil || transient(err) {
-		t.Errorf("error %v, want a permanent one", err)
+	if !hasCode(err, checkViolation) {
+		t.Errorf("error %v, want that of the check", err)
 	}
 	if items, v := catalogOf(t, db); len(items) != 1 || v != version {
 		t.Errorf("%d items of version %d, want 1 of %d", len(items), v, version)

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -24,6 +25,11 @@ type Database struct {
 	log     *slog.Logger
 }
 
+// sessionSettings let the server notice a client that is gone without a word, in COPY too: what it holds is the
+// lock on the fence. They are set by a statement because poolers refuse them at the start of a connection.
+const sessionSettings = `SET idle_in_transaction_session_timeout = %d; SET tcp_keepalives_idle = 15;
+	SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; SET tcp_user_timeout = 30000`
+
 // Open makes a pool; it does not connect yet, so that an instance starts while its database is away.
 func Open(ctx context.Context, o Options) (*Database, error) {
 	config, err := pgxpool.ParseConfig(o.URL)
@@ -33,8 +39,10 @@ func Open(ctx context.Context, o Options) (*Database, error) {
 	config.MaxConns = int32(orDefault(o.MaxConnections, 8))
 	timeout := orDefault(o.Timeout, 30*time.Second)
 	setDefault(config.ConnConfig.RuntimeParams, "application_name", "recstream")
-	// A connection that was cut without a word must not hold the fence's row lock for ever.
-	setDefault(config.ConnConfig.RuntimeParams, "idle_in_transaction_session_timeout", fmt.Sprint((2 * timeout).Milliseconds()))
+	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, fmt.Sprintf(sessionSettings, (2*timeout).Milliseconds()))
+		return err
+	}
 	if config.ConnConfig.ConnectTimeout == 0 {
 		config.ConnConfig.ConnectTimeout = 5 * time.Second
 	}

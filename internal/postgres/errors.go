@@ -11,6 +11,7 @@ import (
 const (
 	uniqueViolation = "23505"
 	checkViolation  = "23514"
+	undefinedTable  = "42P01"
 )
 
 var (
@@ -35,16 +36,20 @@ func (e *Error) Error() string { return e.Op + ": " + e.Err.Error() }
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Transient reports whether the operation may succeed later as it is. Only a value that Postgres refuses
-// (SQLSTATE class 22, data exception, or 23, integrity constraint violation) never will: everything else
-// is mended by time or by an operator, and waiting loses nothing.
+// Transient reports whether the operation may succeed later as it is. Only a value that no text or number
+// column takes never will. Everything else is mended by time or by an operator, and waiting loses nothing: a
+// column that a later version has added would otherwise make bad data of every event.
 func (e *Error) Transient() bool {
 	var pgErr *pgconn.PgError
-	if !errors.As(e.Err, &pgErr) || len(pgErr.Code) != 5 {
-		return true
-	}
-	class := pgErr.Code[:2]
-	return class != "22" && class != "23"
+	return !errors.As(e.Err, &pgErr) || !refusedValues[pgErr.Code]
+}
+
+// refusedValues are the SQLSTATE codes that a value itself causes, whatever the table is like.
+var refusedValues = map[string]bool{
+	"22003": true, // numeric value out of range
+	"22008": true, // datetime field overflow
+	"22021": true, // character not in repertoire, such as U+0000
+	"22P05": true, // untranslatable character
 }
 
 // wrap returns err as an *Error of the operation, nil for nil.

@@ -5,7 +5,9 @@ import (
 	"database/sql"
 	"fmt"
 	"io/fs"
+	"path"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
@@ -34,17 +36,43 @@ func (db *Database) Migrate(ctx context.Context) ([]Migration, error) {
 	return applied, wrap("migrate database", err)
 }
 
-// Migrations lists all steps, oldest first, and whether each is applied. It changes nothing.
+// Migrations lists all steps, oldest first, and whether each is applied. It changes nothing and waits for nobody.
 func (db *Database) Migrations(ctx context.Context) ([]Migration, error) {
+	ctx, cancel := context.WithTimeout(ctx, db.timeout)
+	defer cancel()
+	applied, err := db.appliedMigrations(ctx)
+	if err != nil {
+		return nil, wrap("read migrations", err)
+	}
+	names, err := fs.Glob(schemas.Migrations, "migrations/*.sql")
+	if err != nil {
+		return nil, err
+	}
 	var steps []Migration
-	err := db.withMigrations(func(p *goose.Provider) error {
-		status, err := p.Status(ctx)
-		for _, s := range status {
-			steps = append(steps, Migration{Version: s.Source.Version, Name: s.Source.Path, Applied: s.State == goose.StateApplied})
+	for _, name := range names { // Glob sorts
+		version, err := goose.NumericComponent(name)
+		if err != nil {
+			return nil, err
 		}
-		return err
+		steps = append(steps, Migration{Version: version, Name: path.Base(name), Applied: applied[version]})
+	}
+	return steps, nil
+}
+
+// appliedMigrations reads goose's table, which is not there before the first migration.
+func (db *Database) appliedMigrations(ctx context.Context) (map[int64]bool, error) {
+	applied := map[int64]bool{}
+	var version int64
+	var isApplied bool
+	rows, _ := db.pool.Query(ctx, `SELECT version_id, is_applied FROM goose_db_version ORDER BY id`) // ForEachRow has its error
+	_, err := pgx.ForEachRow(rows, []any{&version, &isApplied}, func() error {
+		applied[version] = isApplied
+		return nil
 	})
-	return steps, wrap("read migrations", err)
+	if hasCode(err, undefinedTable) {
+		return nil, nil
+	}
+	return applied, err
 }
 
 // While another instance migrates, its lock is asked for once a period, in seconds, this many times.
