@@ -1,7 +1,9 @@
 package producer
 
 import (
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"recstream/schemas"
@@ -18,6 +20,7 @@ var (
 	specVersion     = []byte(schemas.SpecVersion)
 	contentTypeJSON = []byte(schemas.ContentTypeJSON)
 	typeResult      = []byte(schemas.TypeResult)
+	typeDeadLetter  = []byte(schemas.TypeDeadLetter)
 )
 
 // result encodes a decision. The request that is answered and the one that was decided are two where an app
@@ -67,11 +70,19 @@ func (e *encoder) cloudEvent(source, request string, decided schemas.Source, at 
 // deadLetterHeaders is how many headers a dead letter has beside the event's own.
 const deadLetterHeaders = 8
 
-// deadLetter returns the headers of a dead letter: the event's own, untouched, and why it is one.
-func (e *encoder) deadLetter(out *schemas.Outcome) (headers []schemas.Header, unixMS int64) {
+// deadLetter returns the headers of a dead letter: the event's own, untouched, those of a CloudEvent where the
+// event was none, and why it is a dead letter.
+func (e *encoder) deadLetter(source string, out *schemas.Outcome) (headers []schemas.Header, unixMS int64) {
 	r, m := out.Rejection, out.Message
 	e.begin()
 	e.headers = append(e.headers, m.Headers...)
+	if !isCloudEvent(m.Headers) {
+		e.header(schemas.HeaderSpecVersion, specVersion)
+		e.textHeader(schemas.HeaderID, func(b []byte) []byte { return schemas.AppendResultID(b, "dlq", m.Source) })
+		e.header(schemas.HeaderType, typeDeadLetter)
+		e.stringHeader(schemas.HeaderSource, source)
+		e.textHeader(schemas.HeaderTime, func(b []byte) []byte { return m.Time.UTC().AppendFormat(b, time.RFC3339Nano) })
+	}
 	e.stringHeader(schemas.HeaderDLQReason, r.Code)
 	e.stringHeader(schemas.HeaderDLQDetail, detail(r))
 	e.stringHeader(schemas.HeaderDLQStage, r.Stage)
@@ -81,6 +92,11 @@ func (e *encoder) deadLetter(out *schemas.Outcome) (headers []schemas.Header, un
 	e.intHeader(schemas.HeaderDLQAttempts, int64(r.Attempts))
 	e.textHeader(schemas.HeaderDLQAt, func(b []byte) []byte { return r.At.UTC().AppendFormat(b, time.RFC3339Nano) })
 	return e.headers, r.At.UnixMilli()
+}
+
+// isCloudEvent reports whether an event has any header of a CloudEvent; then it keeps to those.
+func isCloudEvent(headers []schemas.Header) bool {
+	return slices.ContainsFunc(headers, func(h schemas.Header) bool { return strings.HasPrefix(h.Key, "ce_") })
 }
 
 func detail(r *schemas.Rejection) string {

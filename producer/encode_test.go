@@ -77,7 +77,7 @@ func TestDeadLetterKeepsTheEventsHeadersAndSaysWhy(t *testing.T) {
 	out.Rejection = &schemas.Rejection{Code: "missing_field", Field: "request_id", Detail: "is required",
 		Stage: "decode", Attempts: 1, At: at}
 	var e encoder
-	headers, ms := e.deadLetter(out)
+	headers, ms := e.deadLetter("/recstream/g", out)
 	for i, h := range out.Message.Headers {
 		if headers[i].Key != h.Key || string(headers[i].Value) != string(h.Value) {
 			t.Errorf("header %d is %s=%s, want the event's own %s=%s", i, headers[i].Key, headers[i].Value, h.Key, h.Value)
@@ -88,6 +88,8 @@ func TestDeadLetterKeepsTheEventsHeadersAndSaysWhy(t *testing.T) {
 		"dlq_reason": "missing_field", "dlq_detail": "request_id: is required", "dlq_stage": "decode",
 		"dlq_topic": "recommendation.requests", "dlq_partition": "3", "dlq_offset": "99",
 		"dlq_attempts": "1", "dlq_at": "2026-02-01T00:00:00Z",
+		"ce_specversion": "1.0", "ce_type": "recommendation.dead-letter.v1", "ce_source": "/recstream/g",
+		"ce_id": "dlq@recommendation.requests/3/99", "ce_time": "2026-01-31T20:15:00.25Z",
 	} {
 		if got[name] != want {
 			t.Errorf("%s: %q, want %q", name, got[name], want)
@@ -95,5 +97,16 @@ func TestDeadLetterKeepsTheEventsHeadersAndSaysWhy(t *testing.T) {
 	}
 	if ms != at.UnixMilli() {
 		t.Errorf("time %d", ms)
+	}
+}
+
+func TestDeadLetterOfACloudEventKeepsItsIdentity(t *testing.T) {
+	out := exampleOutcome()
+	out.Decision, out.Rejection = nil, &schemas.Rejection{Code: "c"}
+	out.Message.Headers = []schemas.Header{{Key: "ce_id", Value: []byte("the app's")}, {Key: "ce_type", Value: []byte("x")}}
+	var e encoder
+	headers, _ := e.deadLetter("/recstream/g", out)
+	if len(headers) != 2+deadLetterHeaders || headersOf(headers)["ce_id"] != "the app's" || headersOf(headers)["ce_type"] != "x" {
+		t.Errorf("headers %v", headersOf(headers))
 	}
 }

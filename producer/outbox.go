@@ -57,7 +57,7 @@ func (o *Outbox) Add(out *schemas.Outcome) {
 		o.put(o.cfg.Results, balance(key, o.results), key, value, headers, ms)
 	}
 	m := out.Message
-	headers, ms := e.deadLetter(out)
+	headers, ms := e.deadLetter(o.cfg.Source, out)
 	partition := m.Partition % len(o.deadLetters) // of an event without a key
 	if m.Key != nil {
 		partition = balance(m.Key, o.deadLetters)

@@ -74,12 +74,12 @@ func TestRejectionLeavesAsDeadLetterAndRejectedResult(t *testing.T) {
 	}
 	for _, r := range records(t, broker, deadLetters, 2) {
 		h := headerMap(r)
-		if h["dlq_reason"] != "invalid_json" || h["dlq_offset"] != "9" || len(r.Headers) != deadLetterHeaders+len(anonymous.Message.Headers)*boolInt(len(r.Value) == 2) {
+		if h["dlq_reason"] != "invalid_json" || h["dlq_offset"] != "9" || len(r.Headers) != cloudEventHeaders+deadLetterHeaders+len(anonymous.Message.Headers)*boolInt(len(r.Value) == 2) {
 			t.Errorf("dead letter's headers %v", h)
 		}
 		switch len(r.Value) {
 		case 2:
-			if r.Key == nil || len(r.Key) != 0 || !bytes.Equal(r.Value, []byte{0xff, 0}) || h["traceparent"] != "00-1" || r.Headers[1].Value != nil {
+			if r.Key == nil || len(r.Key) != 0 || !bytes.Equal(r.Value, []byte{0xff, 0}) || h["traceparent"] != "00-1" || r.Headers[1].Value != nil || h["ce_id"] != "dlq@requests/2/9" {
 				t.Errorf("dead letter is not the event to the byte: %+v", r)
 			}
 		default:

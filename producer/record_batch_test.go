@@ -102,7 +102,7 @@ func TestSplitKeepsRecordsInOrder(t *testing.T) {
 func TestStripLeavesOutTheValueAndThenAllThatIsTheEvents(t *testing.T) {
 	b, e, out := new(recordBatch), new(encoder), exampleOutcome()
 	out.Decision, out.Rejection = nil, &schemas.Rejection{Code: "c", At: time.UnixMilli(42)}
-	headers, ms := e.deadLetter(out)
+	headers, ms := e.deadLetter("/recstream/test", out)
 	b.reset()
 	b.add([]byte("key"), []byte("too long"), headers, ms)
 	_, record := b.record(0)
@@ -111,7 +111,7 @@ func TestStripLeavesOutTheValueAndThenAllThatIsTheEvents(t *testing.T) {
 	first := b.strip()
 	got, _ := decode(t, first.seal(producerID{}, 0))
 	if len(got) != 1 || got[0].key != "key" || !got[0].null || got[0].unixMS != 42 ||
-		!strings.HasPrefix(got[0].headers, "traceparent=00-1-2-01;other=x;dlq_reason=c;") || !strings.HasSuffix(got[0].headers, omitted) {
+		!strings.HasPrefix(got[0].headers, "traceparent=00-1-2-01;other=x;ce_specversion=1.0;") || !strings.HasSuffix(got[0].headers, omitted) {
 		t.Errorf("without its value: %+v", got)
 	}
 	got, _ = decode(t, first.strip().seal(producerID{}, 0))

@@ -141,3 +141,6 @@ func headerMap(r *kgo.Record) map[string]string {
 	}
 	return m
 }
+
+// cloudEventHeaders is how many headers a dead letter gets whose event is no CloudEvent.
+const cloudEventHeaders = 5

@@ -7,6 +7,8 @@ const (
 	TypeRequest  = "recommendation.request.v1"
 	TypeResult   = "recommendation.result.v1"
 	TypeFeedback = "recommendation.feedback.v1"
+	// TypeDeadLetter is that of a dead letter whose event had no CloudEvents headers; others keep their own.
+	TypeDeadLetter = "recommendation.dead-letter.v1"
 )
 
 // The topics, where the configuration names no others.
