@@ -16,30 +16,50 @@ import (
 func (s *stack) awaitCommitted(t *testing.T) {
 	t.Helper()
 	eventually(t, "committed offsets", func() (bool, string) {
-		ends, err := s.endOffsets(t, s.requests())
-		if err != nil {
-			return false, err.Error()
-		}
-		all := make([]int, partitions)
-		for i := range all {
-			all[i] = i
-		}
-		res, err := s.client.OffsetFetch(t.Context(), &kafka.OffsetFetchRequest{
-			GroupID: s.name, Topics: map[string][]int{s.requests(): all}})
-		if err != nil {
-			return false, err.Error()
-		}
-		committed := map[int]int64{}
-		for _, p := range res.Topics[s.requests()] {
-			committed[p.Partition] = p.CommittedOffset
-		}
-		for p, end := range ends {
-			if committed[p] != end && !(end == 0 && committed[p] <= 0) {
-				return false, fmt.Sprintf("committed %v, ends %v", committed, ends)
-			}
-		}
-		return len(ends) == partitions, fmt.Sprint(ends)
+		committed, ends, err := s.progress(t)
+		return err == nil && reached(committed, ends), fmt.Sprintf("committed %v, ends %v, error %v", committed, ends, err)
 	})
+}
+
+// allCommitted reports whether the group has committed everything that was published.
+func (s *stack) allCommitted(t *testing.T) bool {
+	t.Helper()
+	committed, ends, err := s.progress(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return reached(committed, ends)
+}
+
+// reached reports whether the committed offsets are the ends of all partitions; of an empty one there is none.
+func reached(committed, ends map[int]int64) bool {
+	for p, end := range ends {
+		if committed[p] != end && !(end == 0 && committed[p] <= 0) {
+			return false
+		}
+	}
+	return len(ends) == partitions
+}
+
+// progress returns the group's committed offsets, and the ends of the request topic's partitions.
+func (s *stack) progress(t *testing.T) (committed, ends map[int]int64, err error) {
+	if ends, err = s.endOffsets(t, s.requests()); err != nil {
+		return nil, nil, err
+	}
+	all := make([]int, partitions)
+	for i := range all {
+		all[i] = i
+	}
+	res, err := s.client.OffsetFetch(t.Context(), &kafka.OffsetFetchRequest{
+		GroupID: s.name, Topics: map[string][]int{s.requests(): all}})
+	if err != nil {
+		return nil, nil, err
+	}
+	committed = map[int]int64{}
+	for _, p := range res.Topics[s.requests()] {
+		committed[p.Partition] = p.CommittedOffset
+	}
+	return committed, ends, nil
 }
 
 func (s *stack) endOffsets(t *testing.T, topic string) (map[int]int64, error) {
@@ -62,24 +82,28 @@ func (s *stack) endOffsets(t *testing.T, topic string) (map[int]int64, error) {
 }
 
 // check verifies the whole outcome of a workload. exactlyOnce also refuses a second copy of a result or dead
-// letter; without it, copies must be equal in id and bytes.
-func (s *stack) check(t *testing.T, w *workload, exactlyOnce bool) {
+// letter; without it, copies must be equal in id and bytes. It returns how many results came again.
+func (s *stack) check(t *testing.T, w *workload, exactlyOnce bool) (copies int) {
 	t.Helper()
 	s.awaitCommitted(t)
-	s.checkResults(t, w, exactlyOnce)
+	copies = s.checkResults(t, w, exactlyOnce)
 	s.checkDeadLetters(t, w, exactlyOnce)
 	s.checkLedger(t, w)
+	return copies
 }
 
-func (s *stack) checkResults(t *testing.T, w *workload, exactlyOnce bool) {
+func (s *stack) checkResults(t *testing.T, w *workload, exactlyOnce bool) (copies int) {
 	t.Helper()
-	first := map[string]result{} // by request id
-	last := map[string]string{}  // key → request id of its latest first result
-	copies, rejected := 0, 0
+	first := map[string]result{}  // by request id
+	last := map[string]string{}   // key → request id of its latest first result
+	rejected := map[string]bool{} // by ce_id
 	for _, partition := range s.readResults(t) {
 		for _, r := range partition {
 			if r.Status == schemas.StatusRejected {
-				rejected++
+				if exactlyOnce && rejected[r.id] {
+					t.Errorf("rejected result %s came twice", r.id)
+				}
+				rejected[r.id] = true
 				continue
 			}
 			if seen, again := first[r.RequestID]; again {
@@ -106,7 +130,11 @@ func (s *stack) checkResults(t *testing.T, w *workload, exactlyOnce bool) {
 	if exactlyOnce && copies > 0 {
 		t.Errorf("%d results came twice", copies)
 	}
-	t.Logf("%d results, %d copies of them, %d rejected", len(first), copies, rejected)
+	if len(rejected) != w.named {
+		t.Errorf("%d bad events with a readable id have a rejected result, want %d", len(rejected), w.named)
+	}
+	t.Logf("%d results, %d copies of them, %d rejected", len(first), copies, len(rejected))
+	return copies
 }
 
 func (s *stack) checkDeadLetters(t *testing.T, w *workload, exactlyOnce bool) {

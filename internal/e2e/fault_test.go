@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/segmentio/kafka-go"
+
+	"recstream/schemas"
 )
 
 // outage is how long a server is away.
@@ -47,28 +49,34 @@ func (s *stack) stored(t *testing.T) (n int, state string) {
 	return n, fmt.Sprint(n, err)
 }
 
-// TestKillNine kills the instance ten times in the middle of its work.
+// TestKillNine kills the instance ten times in the middle of its work: each time it has stored something since it
+// was started, and has work left. Small batches make the moments between store, publish and commit many.
 func TestKillNine(t *testing.T) {
 	onEachKafka(t, func(t *testing.T, s *stack) {
+		const rounds = 10
 		seed := uint64(time.Now().UnixNano())
 		t.Logf("seed %d", seed)
 		rng := rand.New(rand.NewPCG(seed, 0))
 		w := newWorkload(10_000)
-		published := s.publishSlowly(t, w.messages, 10*time.Second)
-		for range 10 {
+		settings := []string{"RECSTREAM_CONSUMER_BATCH_RECORDS=20", "RECSTREAM_KAFKA_SESSION_TIMEOUT=1s", "RECSTREAM_KAFKA_HEARTBEAT_INTERVAL=200ms"}
+		s.publish(t, w.messages...)
+		for range rounds {
 			before, _ := s.stored(t)
-			i := s.serve(t)
-			// Killed at some point after its first batch, not at a point that we choose.
-			eventually(t, "progress", func() (bool, string) {
+			i := s.serve(t, settings...)
+			eventually(t, "its first decisions", func() (bool, string) {
 				n, state := s.stored(t)
-				return n > before || n == w.good, state
+				return n > before, state
 			})
-			sleepRandomly(rng, 300*time.Millisecond)
+			sleepRandomly(rng, 30*time.Millisecond)
 			i.kill()
+			if s.allCommitted(t) {
+				t.Error("the instance had finished its work when it was killed: this kill shows nothing")
+			}
 		}
 		s.serve(t)
-		<-published
-		s.check(t, w, false)
+		if copies := s.check(t, w, false); copies == 0 {
+			t.Error("no result was published twice: no kill fell between store and commit, and the test shows nothing")
+		}
 	})
 }
 
@@ -144,7 +152,56 @@ func TestKafkaAway(t *testing.T) {
 	checkMemory(t, i)
 }
 
-// maxMemory is what an instance may take at the most with 10,000 requests and a catalogue of 3,200 items.
+// TestBacklogStaysOutOfMemory lets a backlog grow that is larger than the memory allowed, while the database is
+// away, and then takes it in.
+func TestBacklogStaysOutOfMemory(t *testing.T) {
+	s := newApacheStack(t)
+	i := s.serve(t)
+	s.publish(t, goodMessage(0))
+	s.awaitCommitted(t)
+	if err := s.postgres.Stop(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	const n = 60_000
+	size := 0
+	for from := 1; from < n; from += 1000 {
+		var messages []kafka.Message
+		for id := from; id < min(from+1000, n); id++ {
+			m := largeMessage(id)
+			size += len(m.Value)
+			messages = append(messages, m)
+		}
+		s.publish(t, messages...)
+	}
+	if size < maxMemory*5/4 {
+		t.Errorf("a backlog of %d MiB shows nothing", size>>20)
+	}
+	if err := s.postgres.Start(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	s.awaitCommitted(t)
+	if rows, _ := s.stored(t); rows != n {
+		t.Errorf("%d decisions, want %d", rows, n)
+	}
+	checkMemory(t, i)
+}
+
+// largeMessage is the request r-<i> with a list of candidates that makes it large.
+func largeMessage(i int) kafka.Message {
+	m := goodMessage(i)
+	var r schemas.Request
+	if err := schemas.DecodeRequest(m.Value, &r); err != nil {
+		panic(err)
+	}
+	for n := range 200 {
+		r.Candidates = append(r.Candidates, fmt.Sprintf("an-item-that-nobody-knows-%06d", i+n))
+	}
+	r.Candidates = append(r.Candidates, "despicable-me-2010")
+	m.Value = schemas.AppendRequest(nil, &r)
+	return m
+}
+
+// maxMemory is what an instance may take at the most with a catalogue of 3,200 items.
 const maxMemory = 256 << 20
 
 func checkMemory(t *testing.T, i *instance) {

@@ -18,6 +18,7 @@ type workload struct {
 	good     int               // requests, ids r-000000 up
 	bad      map[string]string // key of a bad event → the code that it must be refused with
 	badValue map[string][]byte // key of a bad event → its bytes
+	named    int               // bad events whose request id can be read: each gets a rejected result
 	messages []kafka.Message
 }
 
@@ -26,26 +27,27 @@ const users = 300
 // badKinds are ways for an event to be bad, with the codes that they are refused with.
 var badKinds = []struct {
 	name, code string
+	named      bool
 	value      []byte
 }{
-	{"tombstone", schemas.CodeEmptyMessage, nil},
-	{"empty", schemas.CodeEmptyMessage, []byte{}},
-	{"not JSON", schemas.CodeInvalidJSON, []byte("hello")},
-	{"cut short", schemas.CodeInvalidJSON, []byte(`{"request_id":"x","mood":"fun`)},
-	{"not UTF-8", schemas.CodeInvalidUTF8, []byte("{\"request_id\":\"\xff\"}")},
-	{"no id", schemas.CodeMissingField, []byte(`{"user_id":"u","mood":"funny"}`)},
-	{"unknown field", schemas.CodeUnknownField, []byte(`{"request_id":"x","exlude":["a"]}`)},
-	{"field twice", schemas.CodeDuplicateField, []byte(`{"request_id":"x","mood":"funny","mood":"action"}`)},
-	{"wrong type", schemas.CodeWrongType, []byte(`{"request_id":"x","limit":"three"}`)},
-	{"unknown mood", schemas.CodeUnknownValue, []byte(`{"request_id":"x","mood":"hungry"}`)},
-	{"limit", schemas.CodeOutOfRange, []byte(`{"request_id":"x","limit":101}`)},
-	{"long id", schemas.CodeTooLong, []byte(`{"request_id":"` + strings.Repeat("x", 129) + `"}`)},
-	{"many candidates", schemas.CodeTooMany, []byte(`{"request_id":"x","candidates":["a"` + strings.Repeat(`,"a"`, 10_000) + `]}`)},
-	{"time", schemas.CodeInvalidTime, []byte(`{"request_id":"x","requested_at":"yesterday"}`)},
-	{"NUL", schemas.CodeInvalidText, []byte(`{"request_id":"a\u0000b"}`)},
-	{"two values", schemas.CodeTrailingData, []byte(`{"request_id":"x"} {}`)},
-	{"deep", schemas.CodeNestingTooDeep, []byte(`{"request_id":"x","mood":` + strings.Repeat("[", 17) + strings.Repeat("]", 17) + `}`)},
-	{"large", schemas.CodeMessageTooLarge, []byte(`{"request_id":"x","user_id":"` + strings.Repeat("x", schemas.MaxMessageBytes) + `"}`)},
+	{"tombstone", schemas.CodeEmptyMessage, false, nil},
+	{"empty", schemas.CodeEmptyMessage, false, []byte{}},
+	{"not JSON", schemas.CodeInvalidJSON, false, []byte("hello")},
+	{"cut short", schemas.CodeInvalidJSON, true, []byte(`{"request_id":"x","mood":"fun`)},
+	{"not UTF-8", schemas.CodeInvalidUTF8, false, []byte("{\"request_id\":\"\xff\"}")},
+	{"no id", schemas.CodeMissingField, false, []byte(`{"user_id":"u","mood":"funny"}`)},
+	{"unknown field", schemas.CodeUnknownField, true, []byte(`{"request_id":"x","exlude":["a"]}`)},
+	{"field twice", schemas.CodeDuplicateField, true, []byte(`{"request_id":"x","mood":"funny","mood":"action"}`)},
+	{"wrong type", schemas.CodeWrongType, true, []byte(`{"request_id":"x","limit":"three"}`)},
+	{"unknown mood", schemas.CodeUnknownValue, true, []byte(`{"request_id":"x","mood":"hungry"}`)},
+	{"limit", schemas.CodeOutOfRange, true, []byte(`{"request_id":"x","limit":101}`)},
+	{"long id", schemas.CodeTooLong, false, []byte(`{"request_id":"` + strings.Repeat("x", 129) + `"}`)},
+	{"many candidates", schemas.CodeTooMany, true, []byte(`{"request_id":"x","candidates":["a"` + strings.Repeat(`,"a"`, 10_000) + `]}`)},
+	{"time", schemas.CodeInvalidTime, true, []byte(`{"request_id":"x","requested_at":"yesterday"}`)},
+	{"NUL", schemas.CodeInvalidText, false, []byte(`{"request_id":"a\u0000b"}`)},
+	{"two values", schemas.CodeTrailingData, true, []byte(`{"request_id":"x"} {}`)},
+	{"deep", schemas.CodeNestingTooDeep, true, []byte(`{"request_id":"x","mood":` + strings.Repeat("[", 17) + strings.Repeat("]", 17) + `}`)},
+	{"large", schemas.CodeMessageTooLarge, true, []byte(`{"request_id":"x","user_id":"` + strings.Repeat("x", schemas.MaxMessageBytes) + `"}`)},
 }
 
 // newWorkload makes n events, of which one in a hundred is bad.
@@ -56,6 +58,9 @@ func newWorkload(n int) *workload {
 			kind := badKinds[len(w.bad)%len(badKinds)]
 			key := fmt.Sprintf("bad-%04d", len(w.bad))
 			w.bad[key], w.badValue[key] = kind.code, kind.value
+			if kind.named {
+				w.named++
+			}
 			w.messages = append(w.messages, kafka.Message{Key: []byte(key), Value: kind.value,
 				Headers: []kafka.Header{{Key: "kind", Value: []byte(kind.name)}}})
 			continue
