@@ -271,7 +271,7 @@ func TestLargeBatchesAreBegunAnew(t *testing.T) {
 		t.Errorf("%d batches of at most 2,000 bytes and a record, want 10 to 20", n)
 	}
 	for _, l := range o.targets {
-		if len(l.queue) != 0 || len(l.spare) > int(requests.Hits()) {
+		if len(l.queue) != 0 || len(l.spare) > maxSpares {
 			t.Errorf("%d batches wait, %d are spare", len(l.queue), len(l.spare))
 		}
 	}

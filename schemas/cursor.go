@@ -161,10 +161,10 @@ func (t rawText) id() (string, error) {
 
 // textCode is the code of an error that unquote or id returned.
 func textCode(err error) string {
-	switch err {
-	case errNotUTF8:
+	switch {
+	case errors.Is(err, errNotUTF8):
 		return CodeInvalidUTF8
-	case errLong:
+	case errors.Is(err, errLong):
 		return CodeTooLong
 	}
 	return CodeInvalidText

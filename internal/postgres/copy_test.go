@@ -59,7 +59,7 @@ func TestEncodedRowIsWhatPgxReads(t *testing.T) {
 	for range 300 {
 		d := r.decision(r.text(), noon, models)
 		var c copyBuffer
-		appendDecision(&c, LiveRun, d)
+		appendDecision(&c, d)
 		f := fields(t, c.b)
 		got := []any{
 			scan[string](t, pgtype.TextOID, f[fieldRequestID]),
@@ -94,7 +94,7 @@ func TestArrayHeaderSaysWhetherThereAreNulls(t *testing.T) {
 			d := decision("r", noon)
 			d.Items = []schemas.ScoredItem{{Prediction: test.prediction}}
 			var c copyBuffer
-			appendDecision(&c, LiveRun, d)
+			appendDecision(&c, d)
 			if got := binary.BigEndian.Uint32(fields(t, c.b)[fieldPredictions][4:]); got != test.flag {
 				t.Errorf("null flag %d, want %d", got, test.flag)
 			}
@@ -116,7 +116,7 @@ func TestEncodingARowAllocatesNothing(t *testing.T) {
 	c, d := new(copyBuffer), tenItems()
 	encode := func() {
 		c.begin()
-		appendDecision(c, LiveRun, d)
+		appendDecision(c, d)
 		c.end()
 	}
 	encode()
@@ -130,7 +130,7 @@ func BenchmarkAppendDecision(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		c.begin()
-		appendDecision(c, LiveRun, d)
+		appendDecision(c, d)
 	}
 }
 
@@ -142,7 +142,7 @@ func FuzzEncodedText(f *testing.F) {
 		d.UserID, d.Source.Offset = user, offset
 		d.Items = []schemas.ScoredItem{{ItemID: id, Title: title, Prediction: v, Score: v}}
 		var c copyBuffer
-		appendDecision(&c, LiveRun, d)
+		appendDecision(&c, d)
 		row := fields(t, c.b)
 		if string(row[fieldRequestID]) != id || (row[2] == nil) != (user == "") || string(row[2]) != user {
 			t.Errorf("id %q, user %q", row[fieldRequestID], row[2])

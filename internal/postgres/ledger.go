@@ -186,7 +186,7 @@ func (l *Ledger) copyDecisions(ctx context.Context, conn *pgconn.PgConn, b schem
 	defer copyBuffers.Put(buffer)
 	buffer.begin()
 	for _, d := range b.Decisions {
-		appendDecision(buffer, LiveRun, d)
+		appendDecision(buffer, d)
 	}
 	buffer.end()
 	_, err := conn.CopyFrom(ctx, bytes.NewReader(buffer.b), copyDecisions)

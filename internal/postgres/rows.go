@@ -18,9 +18,9 @@ const copyDecisions = `COPY decisions (run_id, request_id, user_id, mood, group_
 	item_ids, titles, predictions, scores, queue_us, score_us, source_topic, source_partition, source_offset)
 	FROM STDIN BINARY`
 
-func appendDecision(c *copyBuffer, run int32, d *schemas.Decision) {
+func appendDecision(c *copyBuffer, d *schemas.Decision) {
 	c.row(23)
-	c.int4(run)
+	c.int4(LiveRun)
 	c.text(d.RequestID)
 	c.textOrNull(d.UserID)
 	c.textOrNull(d.Context.Mood.String())

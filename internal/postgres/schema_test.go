@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -213,5 +212,5 @@ func TestPlainUserMigrates(t *testing.T) {
 		t.Errorf("the plain user maintains partitions: %v", err)
 	}
 	must(t, NewLedger(db, group, twoDay).SetFence(deadline(t), topic, 0, 0))
-	must(t, NewLedger(db, group, twoDay).Record(deadline(t), batchOf(0, decision(fmt.Sprint("r"), noon))))
+	must(t, NewLedger(db, group, twoDay).Record(deadline(t), batchOf(0, decision("r", noon))))
 }
