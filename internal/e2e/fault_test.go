@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -28,7 +30,7 @@ func (s *stack) publishSlowly(t *testing.T, messages []kafka.Message, over time.
 		defer ticker.Stop()
 		for len(messages) > 0 {
 			n := min(batch, len(messages))
-			if err := w.WriteMessages(ctx, messages[:n]...); err != nil {
+			if err := insist(ctx, w, messages[:n]); err != nil {
 				t.Errorf("publish: %v", err)
 				return
 			}
@@ -41,6 +43,34 @@ func (s *stack) publishSlowly(t *testing.T, messages []kafka.Message, over time.
 		}
 	}()
 	return done
+}
+
+// insist writes messages until the broker has them all, as an app has to through an outage. Those of one
+// partition are written or refused together, so a key's order holds.
+func insist(ctx context.Context, w *kafka.Writer, messages []kafka.Message) error {
+	again := time.NewTicker(100 * time.Millisecond)
+	defer again.Stop()
+	for {
+		err := w.WriteMessages(ctx, messages...)
+		var each kafka.WriteErrors
+		if errors.As(err, &each) {
+			var left []kafka.Message
+			for i, failed := range each {
+				if failed != nil {
+					left = append(left, messages[i])
+				}
+			}
+			messages = left
+		}
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return err
+		}
+	}
 }
 
 // stored returns the number of decisions in the ledger.
