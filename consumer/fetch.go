@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/protocol"
 	"github.com/segmentio/kafka-go/protocol/fetch"
 )
 
@@ -23,6 +24,7 @@ type fetcher struct {
 	partition int
 	offset    int64      // of the next record to read
 	records   *committed // what is left of the last response; nil is nothing
+	gone      bool       // the topic was not there at some moment
 }
 
 // run hands out batches in order until ctx ends. It takes empty ones from free, so what waits is bounded by
@@ -110,11 +112,28 @@ func (f *fetcher) take(b *batch) error {
 // fetch asks the broker for more, which it holds back for wait at the most while there is nothing.
 func (f *fetcher) fetch(ctx context.Context, wait time.Duration) error {
 	err := f.ask(ctx, wait)
-	if errors.Is(err, kafka.OffsetOutOfRange) {
+	switch {
+	case errors.Is(err, kafka.OffsetOutOfRange):
 		return f.skipGap(ctx)
+	case errors.Is(err, kafka.UnknownTopicOrPartition) || errors.Is(err, protocol.ErrNoTopic):
+		f.gone = true
+	case err == nil && f.gone:
+		f.records = nil
+		return &topicGoneError{offset: f.offset}
 	}
 	return err
 }
+
+// topicGoneError says that the topic was away and is there again. It may be another one of the same name, in
+// which our offset means nothing.
+type topicGoneError struct{ offset int64 }
+
+func (e *topicGoneError) Error() string {
+	return fmt.Sprintf("the topic was gone and is there again: offset %d may be of another log", e.offset)
+}
+
+// Transient is false: the partition is to be opened anew.
+func (e *topicGoneError) Transient() bool { return false }
 
 func (f *fetcher) ask(ctx context.Context, wait time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, wait+f.cfg.RequestTimeout)

@@ -51,6 +51,10 @@ func (e *encoder) setKey(user, request string) {
 	e.key = append(e.key[:0], user...)
 }
 
+// maxTraceParent is the length of a trace parent that is handed on. Version 00 has 55 bytes; a header of another
+// kind under that name must not make a result that the topic refuses.
+const maxTraceParent = 128
+
 func (e *encoder) cloudEvent(source, request string, decided schemas.Source, at time.Time, m *schemas.Message) {
 	e.begin()
 	e.header(schemas.HeaderContentType, contentTypeJSON)
@@ -60,7 +64,7 @@ func (e *encoder) cloudEvent(source, request string, decided schemas.Source, at 
 	e.textHeader(schemas.HeaderSource, func(b []byte) []byte { return append(b, source...) })
 	e.textHeader(schemas.HeaderTime, func(b []byte) []byte { return at.UTC().AppendFormat(b, time.RFC3339Nano) })
 	for _, h := range m.Headers {
-		if h.Key == schemas.HeaderTraceParent {
+		if h.Key == schemas.HeaderTraceParent && len(h.Value) <= maxTraceParent {
 			e.header(h.Key, h.Value)
 			break
 		}

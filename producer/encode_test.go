@@ -61,6 +61,15 @@ func TestResultIsThatOfTheStoredDecision(t *testing.T) {
 	}
 }
 
+func TestLongTraceParentIsNotHandedOn(t *testing.T) {
+	out := exampleOutcome()
+	out.Message.Headers = []schemas.Header{{Key: "traceparent", Value: make([]byte, 1_048_000)}}
+	var e encoder
+	if _, _, headers, _ := e.result("/recstream/g", out); headersOf(headers)["traceparent"] != "" {
+		t.Error("a trace parent of a megabyte goes into the result")
+	}
+}
+
 func TestAnonymousResultIsKeyedByRequest(t *testing.T) {
 	out := exampleOutcome()
 	out.Decision.UserID = ""

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/protocol"
 )
 
 // Error is a topic partition that did not take what was sent to it.
@@ -24,6 +25,25 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // Transient is always true: what leaves is well formed, so a refusal is for time or an operator to mend.
 func (e *Error) Transient() bool { return true }
+
+// outdatedError says that the outbox was opened for another set of partitions.
+type outdatedError struct{ err error }
+
+// Error names the partition that is not there.
+func (e *outdatedError) Error() string {
+	return fmt.Sprintf("the topics have other partitions than before: %v", e.err)
+}
+
+// Unwrap returns the cause.
+func (e *outdatedError) Unwrap() error { return e.err }
+
+// Transient is false: a new outbox is to be opened.
+func (e *outdatedError) Transient() bool { return false }
+
+// isUnknownPartition says that the topic, or a partition of it, is not there.
+func isUnknownPartition(err error) bool {
+	return errors.Is(err, kafka.UnknownTopicOrPartition) || errors.Is(err, protocol.ErrNoTopic) || errors.Is(err, protocol.ErrNoPartition)
+}
 
 // isSequenceLost says that the broker no longer knows the producer, or knows other sequence numbers than ours.
 func isSequenceLost(err error) bool {

@@ -16,6 +16,7 @@ import (
 // Outbox holds what is to leave and sends it. It is not safe for concurrent use.
 type Outbox struct {
 	cfg         Config
+	producer    *Producer
 	results     []int // partition numbers
 	deadLetters []int
 	id          producerID
@@ -120,8 +121,17 @@ func (o *Outbox) Flush(ctx context.Context) error {
 		if t, ok := o.cfg.Client.Transport.(*kafka.Transport); ok {
 			t.CloseIdleConnections()
 		}
+		if isUnknownPartition(err) && o.isOutdated(ctx) {
+			return &outdatedError{err}
+		}
 	}
 	return err
+}
+
+// isOutdated reports whether a topic has other partitions than when the outbox was opened: it was recreated.
+func (o *Outbox) isOutdated(ctx context.Context) bool {
+	counts, err := o.producer.partitions(ctx)
+	return err == nil && (counts[o.cfg.Results] != len(o.results) || counts[o.cfg.DeadLetters] != len(o.deadLetters))
 }
 
 func (o *Outbox) sendAll(ctx context.Context, pending []*lane) error {

@@ -306,3 +306,26 @@ func TestOpenWhileTheBrokerIsAway(t *testing.T) {
 		t.Errorf("error %v after %s, want one soon", err, time.Since(began))
 	}
 }
+
+func TestRecreatedResultsTopicIsForANewOutbox(t *testing.T) {
+	broker := startBroker(t, devstack.BrokerOptions{})
+	o := openOutbox(t, broker)
+	for i := range 20 {
+		o.Add(answer(fmt.Sprint("user ", i), fmt.Sprint("r", i)))
+	}
+	must(t, broker.Cluster().DeleteTopic(results))
+	must(t, broker.Cluster().CreateTopic(results, 1, nil))
+	for ctx := deadline(t); ; {
+		err := o.Flush(ctx)
+		if err == nil {
+			t.Fatal("results were sent to partitions that are not there")
+		}
+		var e interface{ Transient() bool }
+		if errors.As(err, &e) && !e.Transient() {
+			return
+		}
+		if ctx.Err() != nil {
+			t.Fatalf("tried again for ever: %v", err)
+		}
+	}
+}

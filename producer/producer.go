@@ -39,7 +39,7 @@ func (p *Producer) Open(ctx context.Context) (*Outbox, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &Outbox{cfg: p.cfg, targets: map[target]*lane{}}
+	o := &Outbox{cfg: p.cfg, producer: p, targets: map[target]*lane{}}
 	o.results = numbers(counts[p.cfg.Results])
 	o.deadLetters = numbers(counts[p.cfg.DeadLetters])
 	if err := o.renew(ctx); err != nil {

@@ -270,3 +270,31 @@ func testSecondSignal(t *testing.T, s *stack) {
 	s.serve(t)
 	s.check(t, w, false)
 }
+
+// TestTopicRecreated deletes the request topic under a running instance and makes it anew, with more events than
+// the old one had: offsets of the old topic mean nothing in it, and none of its events may be passed over.
+func TestTopicRecreated(t *testing.T) {
+	s := newApacheStack(t)
+	s.serve(t)
+	publish := func(from, to int) {
+		var messages []kafka.Message
+		for i := from; i < to; i++ {
+			messages = append(messages, goodMessage(i))
+		}
+		s.publish(t, messages...)
+	}
+	publish(0, 1000)
+	s.awaitCommitted(t)
+	res, err := s.client.DeleteTopics(within(t), &kafka.DeleteTopicsRequest{Topics: []string{s.requests()}})
+	if err != nil || res.Errors[s.requests()] != nil {
+		t.Fatal(err, res)
+	}
+	eventually(t, "the topic to be made anew", func() (bool, string) {
+		res, err := s.client.CreateTopics(t.Context(), &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{
+			{Topic: s.requests(), NumPartitions: partitions, ReplicationFactor: 1}}})
+		return err == nil && res.Errors[s.requests()] == nil, fmt.Sprint(res, err)
+	})
+	publish(1000, 3000)
+	s.awaitCommitted(t)
+	s.checkLedger(t, &workload{good: 3000})
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -184,4 +185,16 @@ func TestLongQueriesStopNeitherPartitionsNorBatches(t *testing.T) {
 	if _, dropped, err := quick.MaintainPartitions(deadline(t), noon, Partitions{Retention: time.Hour}); len(dropped) != 1 || err != nil {
 		t.Errorf("after the reader: dropped %v, error %v; want one", dropped, err)
 	}
+}
+
+func TestDetachedPartitionIsNamed(t *testing.T) {
+	db := newDatabase(t)
+	l := newLedger(t, db, noon)
+	execute(t, db, `ALTER TABLE decisions DETACH PARTITION decisions_20260314`)
+	err := l.Record(deadline(t), batchOf(0, decision("r", noon)))
+	if err == nil || !transient(err) || !strings.Contains(err.Error(), "decisions_20260314 is there and is no partition") {
+		t.Errorf("error %v, want one that names the table", err)
+	}
+	execute(t, db, `DROP TABLE decisions_20260314`)
+	recordWithin(t, l, batchOf(0, decision("r", noon)), 2)
 }

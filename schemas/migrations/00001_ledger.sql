@@ -123,6 +123,10 @@ BEGIN
     -- Instances do this at the same time; the lock is the ledger's own and ends with the transaction.
     PERFORM pg_advisory_xact_lock(hashtext('recstream.decisions.partitions'));
     IF to_regclass(partition_name) IS NOT NULL THEN
+        IF NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = to_regclass(partition_name) AND inhparent = 'decisions'::regclass) THEN
+            RAISE EXCEPTION 'table % is there and is no partition of decisions', partition_name
+                USING HINT = 'Attach it, rename it or drop it.';
+        END IF;
         RETURN false;
     END IF;
     EXECUTE format('CREATE TABLE %I (LIKE decisions INCLUDING ALL)', partition_name);

@@ -3,12 +3,12 @@
 CREATE TABLE items (
     id           text PRIMARY KEY CHECK (octet_length(id) BETWEEN 1 AND 128),
     title        text             NOT NULL CHECK (octet_length(title) <= 1000),
-    genres       text[]           NOT NULL DEFAULT '{}',
+    genres       text[]           NOT NULL DEFAULT '{}' CHECK (array_position(genres, NULL) IS NULL),
     duration_min double precision CHECK (duration_min >= 0),
     year         integer,
     popularity   double precision CHECK (popularity >= 0),
-    added_at     timestamptz      NOT NULL DEFAULT now(),
-    expires_at   timestamptz,
+    added_at     timestamptz      NOT NULL DEFAULT now() CHECK (isfinite(added_at)),
+    expires_at   timestamptz      CHECK (isfinite(expires_at)),
     hidden       boolean          NOT NULL DEFAULT false,
     suitability  text[]           NOT NULL DEFAULT '{}'
                  CHECK (suitability <@ ARRAY['solo', 'couple', 'group']),

@@ -54,6 +54,14 @@ func Load(path string) (*Model, error) {
 // readFile reads the file as a whole, so that what is verified is what is hashed, even while another
 // process writes it.
 func readFile(path string) ([]byte, error) {
+	// To open a pipe would be to wait for its writer, and a device has no end.
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("is no regular file")
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err

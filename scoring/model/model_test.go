@@ -53,7 +53,7 @@ func TestLoadRefuses(t *testing.T) {
 		detail string
 	}{
 		{"testdata/none.txt", schemas.ReasonModelMissing, "no such file"},
-		{"testdata", schemas.ReasonModelLoadFailed, "is a directory"},
+		{"testdata", schemas.ReasonModelLoadFailed, "is no regular file"},
 		{"testdata/make_models.py", schemas.ReasonModelLoadFailed, "no LightGBM model"},
 		{"testdata/without_year.txt", schemas.ReasonFeatureMismatch, "16 features, not 17"},
 		{"testdata/reordered.txt", schemas.ReasonFeatureMismatch, `feature 0 is "year", not "mood_funny"`},
