@@ -35,7 +35,7 @@ test: ## Test everything, on a real Apache Kafka and a real Postgres, with the r
 	FUZZTIME='$(FUZZTIME)' scripts/test.sh
 
 .PHONY: test-short
-test-short: ## Test what needs no Apache Kafka, in seconds
+test-short: ## Test what needs no Apache Kafka, in about a minute
 	go test -short ./...
 
 .PHONY: fuzz
