@@ -138,7 +138,7 @@ func checkTopics(ctx context.Context, client *kafka.Client, k config.Kafka) find
 func (a *app) checkDatabase(ctx context.Context, cfg config.Config) []finding {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	db, err := openDatabase(ctx, cfg, a.newLogger(cfg.Log))
+	db, err := openDatabase(ctx, cfg)
 	if err == nil {
 		defer db.Close()
 		err = db.Ping(ctx)

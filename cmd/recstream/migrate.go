@@ -83,7 +83,7 @@ func (a *app) withDatabase(ctx context.Context, use func(*postgres.Database) err
 	if err != nil {
 		return err
 	}
-	db, err := openDatabase(ctx, cfg, a.newLogger(cfg.Log))
+	db, err := openDatabase(ctx, cfg)
 	if err != nil {
 		return configError(err)
 	}

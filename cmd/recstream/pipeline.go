@@ -45,17 +45,16 @@ func newPipeline(ctx context.Context, cfg config.Config, log *slog.Logger) (*pip
 	if p.engine, err = scoring.New(cfg.Scoring); err != nil {
 		return nil, err
 	}
-	if p.database, err = openDatabase(ctx, cfg, log); err != nil {
+	if p.database, err = openDatabase(ctx, cfg); err != nil {
 		return nil, err
 	}
 	return p, nil
 }
 
-func openDatabase(ctx context.Context, cfg config.Config, log *slog.Logger) (*postgres.Database, error) {
+func openDatabase(ctx context.Context, cfg config.Config) (*postgres.Database, error) {
 	return postgres.Open(ctx, postgres.Options{
 		URL:            cfg.Database.URL.Reveal(),
 		MaxConnections: cfg.Database.MaxConnections,
-		Log:            log,
 	})
 }
 

@@ -111,7 +111,7 @@ func newSession(ctx context.Context, j job, stderr io.Writer) (*session, error) 
 	s.cfg.Kafka.Topics.Requests, s.cfg.Kafka.Topics.Results, s.cfg.Kafka.Topics.DeadLetters = j.Topic, j.Results, j.DeadLetters
 	s.cfg.Model.Path = j.ModelPath
 	var err error
-	s.database, err = postgres.Open(ctx, postgres.Options{URL: j.DatabaseURL, MaxConnections: s.cfg.Database.MaxConnections, Log: s.log})
+	s.database, err = postgres.Open(ctx, postgres.Options{URL: j.DatabaseURL, MaxConnections: s.cfg.Database.MaxConnections})
 	if err != nil {
 		return nil, err
 	}

@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -15,14 +14,12 @@ type Options struct {
 	URL            string        // postgres://user:password@host:port/database?...
 	MaxConnections int           // default 8
 	Timeout        time.Duration // of one operation, default 30 s; a server that does not answer is given up then
-	Log            *slog.Logger  // default: none
 }
 
 // Database is a pool of connections to one PostgreSQL database. It is safe for concurrent use.
 type Database struct {
 	pool    *pgxpool.Pool
 	timeout time.Duration
-	log     *slog.Logger
 }
 
 // sessionSettings let the server notice a client that is gone without a word, in COPY too: what it holds is the
@@ -50,7 +47,7 @@ func Open(ctx context.Context, o Options) (*Database, error) {
 	if err != nil {
 		return nil, wrap("open database", err)
 	}
-	return &Database{pool: pool, timeout: timeout, log: orDefault(o.Log, slog.New(slog.DiscardHandler))}, nil
+	return &Database{pool: pool, timeout: timeout}, nil
 }
 
 // Close closes all connections; it waits for those in use.

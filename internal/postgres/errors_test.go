@@ -161,7 +161,7 @@ func TestLockedTableEndsAtTheTimeout(t *testing.T) {
 	must(t, err)
 	_, err = tx.Exec(deadline(t), `LOCK TABLE decisions`)
 	must(t, err)
-	hasty := NewLedger(&Database{pool: db.pool, timeout: 100 * time.Millisecond, log: db.log}, group, twoDay)
+	hasty := NewLedger(&Database{pool: db.pool, timeout: 100 * time.Millisecond}, group, twoDay)
 	if err := hasty.Record(deadline(t), batchOf(0, decision("r", noon))); !errors.Is(err, context.DeadlineExceeded) || !transient(err) {
 		t.Errorf("error %v, want a transient one that is %v", err, context.DeadlineExceeded)
 	}

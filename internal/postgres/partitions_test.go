@@ -173,7 +173,7 @@ func TestLongQueriesStopNeitherPartitionsNorBatches(t *testing.T) {
 	_, err = reader.Exec(deadline(t), `SELECT count(*) FROM decisions`)
 	must(t, err)
 
-	quick := &Database{pool: db.pool, timeout: 3 * time.Second, log: db.log}
+	quick := &Database{pool: db.pool, timeout: 3 * time.Second}
 	if made, _, err := quick.MaintainPartitions(deadline(t), noon, Partitions{Ahead: 1}); made != 1 || err != nil {
 		t.Errorf("made %d partitions beside a reader, error %v; want 1", made, err)
 	}

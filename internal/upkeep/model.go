@@ -93,7 +93,7 @@ func (m *Model) load() {
 	m.Engine.SetModelUnavailable(reason)
 	if err.Error() != m.refusal {
 		m.refusal = err.Error()
-		m.Log.Error("model not in force", keyReason, reason, keyError, err)
+		m.Log.Error("model not in force, the tiers below it answer", keyReason, reason, keyError, err)
 	}
 	// A file that could not be read, for want of a permission or by a disk's fault, becomes readable unchanged.
 	if _, unreadable := errors.AsType[*fs.PathError](err); unreadable && reason != schemas.ReasonModelMissing {
