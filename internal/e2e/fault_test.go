@@ -134,33 +134,22 @@ func TestInstancesJoinAndLeave(t *testing.T) {
 	})
 }
 
-// TestPostgresAway stops the database for ten seconds under load. The stream waits and loses nothing.
+// TestPostgresAway stops the database for ten seconds under load.
 func TestPostgresAway(t *testing.T) {
-	onEachKafka(t, func(t *testing.T, s *stack) {
-		w := newWorkload(10_000)
-		i := s.serve(t)
-		published := s.publishSlowly(t, w.messages, 5*time.Second)
-		eventually(t, "the first decisions", func() (bool, string) {
-			n, state := s.stored(t)
-			return n > 0, state
-		})
-		if err := s.postgres.Stop(within(t)); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(outage)
-		checkMemory(t, i)
-		if err := s.postgres.Start(within(t)); err != nil {
-			t.Fatal(err)
-		}
-		<-published
-		s.check(t, w, false)
-		checkMemory(t, i)
-	})
+	onEachKafka(t, func(t *testing.T, s *stack) { rideOut(t, s, s.postgres) })
 }
 
 // TestKafkaAway stops the broker for ten seconds under load.
 func TestKafkaAway(t *testing.T) {
 	s := newApacheStack(t) // the embedded broker forgets when it stops
+	rideOut(t, s, s.apache)
+}
+
+// rideOut takes a server away under load and brings it back. The stream waits and loses nothing.
+func rideOut(t *testing.T, s *stack, server interface {
+	Stop(context.Context) error
+	Start(context.Context) error
+}) {
 	w := newWorkload(10_000)
 	i := s.serve(t)
 	published := s.publishSlowly(t, w.messages, 5*time.Second)
@@ -168,16 +157,16 @@ func TestKafkaAway(t *testing.T) {
 		n, state := s.stored(t)
 		return n > 0, state
 	})
-	if err := s.apache.Stop(within(t)); err != nil {
+	if err := server.Stop(within(t)); err != nil {
 		t.Fatal(err)
 	}
 	time.Sleep(outage)
-	if err := s.apache.Start(within(t)); err != nil {
+	if err := server.Start(within(t)); err != nil {
 		t.Fatal(err)
 	}
 	<-published
-	// The test's own writer tries again where a write was applied and its answer lost: then a request event is
-	// there twice, and is answered twice.
+	// The test's own publisher tries again where a write was applied and its answer lost: then an event is there
+	// twice, and is answered twice.
 	s.check(t, w, false)
 	checkMemory(t, i)
 }
