@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 GOLANGCI_LINT ?= v2.15.0
 KAFKA_PORT    ?= 9092
 KAFKA_DIR     ?= .run/kafka
-FUZZTIME      ?= 5s
+FUZZTIME      ?= 20000x
 # More words for `recstream demo`, such as ARGS=--stay.
 ARGS          ?=
 # File for the benchmark's figures as JSON; none where empty.
@@ -39,7 +39,7 @@ test-short: ## Test what needs no Apache Kafka, in about a minute
 	go test -short ./...
 
 .PHONY: fuzz
-fuzz: ## Run each fuzz target for FUZZTIME (5s)
+fuzz: ## Run each fuzz target on FUZZTIME inputs (20000x)
 	FUZZTIME='$(FUZZTIME)' scripts/fuzz.sh
 
 .PHONY: bench
