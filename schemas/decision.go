@@ -7,9 +7,10 @@ type Tier string
 
 // The tiers, best first.
 const (
-	TierModel   Tier = "model"   // ranked by the model's prediction
-	TierPopular Tier = "popular" // ranked by the catalogue's popularity
-	TierBasic   Tier = "basic"   // the first eligible items in the catalogue's order
+	TierModel    Tier = "model"          // ranked by the model's prediction
+	TierPrevious Tier = "previous_model" // ranked by the last model that served well
+	TierPopular  Tier = "popular"        // ranked by the catalogue's popularity
+	TierBasic    Tier = "basic"          // the first eligible items in the catalogue's order
 )
 
 // Reason is a stable code that says why a tier was left.
@@ -35,6 +36,12 @@ type ModelRef struct {
 	SHA256  string // of the model file, 64 hexadecimal digits
 }
 
+// ExperimentRef names the variant of an experiment.
+type ExperimentRef struct {
+	Name    string
+	Variant string
+}
+
 // ScoredItem is one recommended item; its rank is its place in Decision.Items, from 1.
 type ScoredItem struct {
 	ItemID     string
@@ -58,16 +65,21 @@ type Decision struct {
 	Context        Context
 	RequestedAt    time.Time // the event's time, else the Kafka record's; UTC, microseconds
 	Tier           Tier
-	Degraded       []Reason  // why better tiers were left, best first; empty when the model answered
-	Model          *ModelRef // nil unless Tier is TierModel
+	Degraded       []Reason       // why better tiers were left, best first; empty when the model answered
+	Model          *ModelRef      // nil unless a model ranked
+	Experiment     *ExperimentRef // nil where no experiment took the user
 	ConfigVersion  string
 	CatalogVersion int64
 	Considered     int // eligible candidates
 	Items          []ScoredItem
-	ScoredAt       time.Time     // UTC, microseconds
-	QueueTime      time.Duration // from RequestedAt to the start of scoring, whole microseconds, never negative
-	ScoreTime      time.Duration // of scoring, whole microseconds
-	Source         Source
+	// UserFeatures are the model's features that were made from the user's profile and history, in the
+	// model's order, and PairFeatures those of each item with the user, the items' rows one after the other:
+	// what the decision knew of the user, at that time. Empty where the model has none.
+	UserFeatures, PairFeatures []float64
+	ScoredAt                   time.Time     // UTC, microseconds
+	QueueTime                  time.Duration // from RequestedAt to the start of scoring, whole microseconds, never negative
+	ScoreTime                  time.Duration // of scoring, whole microseconds
+	Source                     Source
 }
 
 // Header is a Kafka record header.

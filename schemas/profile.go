@@ -1,0 +1,36 @@
+package schemas
+
+import "time"
+
+// Profile is what is known of a user from feedback. Weights decay exponentially in event time, with the
+// half-life of the configuration; those here are as of AsOf, and decay further to the time of a request.
+type Profile struct {
+	UserID string
+	AsOf   time.Time // the latest feedback's time; weights are decayed to it
+
+	// Activity is the decayed number of feedback events, impressions left out.
+	Activity float64
+	// Genres are the decayed sums of preference for each genre, by name. Positive is liked.
+	Genres []GenreWeight
+	// The typical duration in minutes is DurationSum/DurationWeight, decayed sums over what was watched.
+	DurationSum, DurationWeight float64
+	// Items are the latest items that the user had to do with, by item id, at most MaxProfileItems.
+	Items []ProfileItem
+}
+
+// MaxProfileItems is how many items a profile keeps; the ones longest untouched go first.
+const MaxProfileItems = 500
+
+// GenreWeight is a user's preference for a genre.
+type GenreWeight struct {
+	Genre  string
+	Weight float64
+}
+
+// ProfileItem is what a user did with an item.
+type ProfileItem struct {
+	ItemID      string
+	Seen        time.Time // the latest play, completion or rating; zero is never
+	Dismissed   time.Time // the latest dismissal; zero is never
+	Impressions float64   // how often it was shown; not decayed
+}
