@@ -42,6 +42,10 @@ test-short: ## Test what needs no Apache Kafka, in about a minute
 fuzz: ## Run each fuzz target on FUZZTIME inputs (20000x)
 	FUZZTIME='$(FUZZTIME)' scripts/fuzz.sh
 
+.PHONY: oracle
+oracle: ## Train models of every kind afresh and compare scoring/forest with their trainers (minutes)
+	scripts/oracle.sh
+
 .PHONY: bench
 bench: ## Measure requests/s end to end on Apache Kafka; OUT=f.json writes the figures
 	@scripts/kafka.sh install >/dev/null

@@ -13,23 +13,16 @@ import (
 	"recstream/schemas"
 )
 
-// Scorer decides requests. A worker has one of its own.
-type Scorer interface {
-	// Begin takes up the model and the catalogue in force, for the Decide calls of one batch.
-	Begin() error
-	// Decide fills in the decision but for its times and its source. An error with a method Code() string
-	// is final for that request; any other is of the moment.
-	Decide(*schemas.Request, *schemas.Decision) error
-}
-
-// Ledger stores decisions and the fence of each partition.
-type Ledger interface {
+// Fences keeps the fence of each partition: the offset after the last event that is stored.
+type Fences interface {
 	Fence(ctx context.Context, topic string, partition int) (next int64, ok bool, err error)
 	SetFence(ctx context.Context, topic string, partition int, offset int64) error
-	// Find returns the stored decisions of those ids: within the look-back window, or all there ever were.
-	Find(ctx context.Context, ids []string, now time.Time, ever bool) (map[string]*schemas.Decision, error)
-	// Record stores a batch and moves the fence from its From, or does neither.
-	Record(context.Context, schemas.Batch) error
+}
+
+// Events says what a topic's events are, and with that what is done with them: [Requests] or [Feedback].
+type Events interface {
+	fences() Fences
+	handler(*settler) handler // for one worker
 }
 
 // Outbox publishes outcomes, for one worker. What was added leaves with Flush; after an error Flush is called
@@ -58,8 +51,7 @@ type Config struct {
 	StallWarning      time.Duration // a worker that makes no progress for so long is reported
 	RequestTimeout    time.Duration // of one request to a broker
 
-	NewScorer  func() Scorer
-	Ledger     Ledger
+	Events     Events
 	OpenOutbox func(context.Context) (Outbox, error)
 	Now        func() time.Time
 	Log        *slog.Logger

@@ -36,7 +36,6 @@ func newInstance(t testing.TB, broker *devstack.Broker) *instance {
 		BatchRecords: 100, BatchBytes: 1 << 20, FetchMaxWait: 50 * time.Millisecond,
 		SessionTimeout: 2 * time.Second, HeartbeatInterval: 50 * time.Millisecond, DrainTimeout: 10 * time.Second,
 		StallWarning: time.Minute, RequestTimeout: 2 * time.Second,
-		NewScorer:  func() Scorer { return s.scorer },
 		OpenOutbox: func(context.Context) (Outbox, error) { return s.newOutbox(nil), nil },
 		Now:        time.Now, Log: s.book.logger(),
 	}
@@ -49,7 +48,9 @@ func (s *instance) newOutbox(flush func() error) *outbox {
 
 // start runs the service until the test ends or stops it.
 func (s *instance) start(t testing.TB) {
-	s.cfg.Ledger = s.ledger
+	if s.cfg.Events == nil {
+		s.cfg.Events = Requests{NewScorer: func() Scorer { return s.scorer }, Ledger: s.ledger}
+	}
 	var ctx context.Context
 	ctx, s.stop = context.WithCancel(context.Background())
 	go func() {

@@ -29,9 +29,15 @@ var (
 func newBench(fence int64) *bench {
 	b := &bench{ledger: newLedger(), scorer: &scorer{}, book: &logbook{}}
 	b.ledger.fences[0] = fence
-	cfg := &Config{Topic: topic, Ledger: b.ledger, Now: func() time.Time { return scoredAt }}
-	b.settler = settler{cfg: cfg, log: b.book.logger(), scorer: b.scorer, fence: fence}
+	events := Requests{NewScorer: func() Scorer { return b.scorer }, Ledger: b.ledger}
+	b.settler = newSettler(events, fence, b.book)
+	b.settler.handler = events.handler(&b.settler)
 	return b
+}
+
+func newSettler(events Events, fence int64, book *logbook) settler {
+	cfg := &Config{Topic: topic, Events: events, Now: func() time.Time { return scoredAt }}
+	return settler{cfg: cfg, log: book.logger(), fence: fence}
 }
 
 // requests returns a batch of events from an offset on. A text with a brace is the event itself, else its id.

@@ -131,7 +131,12 @@ type scorer struct {
 	scored []string // request ids
 	begin  func() error
 	decide func(id string) error
+
+	profiles bool                        // whether it needs them
+	about    map[string]*schemas.Profile // by request id, what it was given
 }
+
+func (s *scorer) NeedsProfiles() bool { return s.profiles }
 
 func (s *scorer) Begin() error {
 	if s.begin != nil {
@@ -140,9 +145,15 @@ func (s *scorer) Begin() error {
 	return nil
 }
 
-func (s *scorer) Decide(req *schemas.Request, d *schemas.Decision) error {
+func (s *scorer) Decide(req *schemas.Request, p *schemas.Profile, d *schemas.Decision) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if p != nil {
+		if s.about == nil {
+			s.about = map[string]*schemas.Profile{}
+		}
+		s.about[req.RequestID] = p
+	}
 	s.scored = append(s.scored, req.RequestID)
 	if s.decide != nil {
 		if err := s.decide(req.RequestID); err != nil {

@@ -53,7 +53,7 @@ func TestRefusedMessageAndItsTwin(t *testing.T) {
 func TestLookUpThatIsRefused(t *testing.T) {
 	b := newBench(0)
 	b.ledger.find = func() error {
-		if len(b.ids) > 0 && slices.Contains(b.ids, "bad") {
+		if slices.Contains(b.handler.(*requestHandler).ids, "bad") {
 			return errPermanent
 		}
 		return nil

@@ -26,15 +26,17 @@ type worker struct {
 
 func newWorker(s *Service, generation *kafka.Generation, partition int) *worker {
 	log := s.log.With(keyTopic, s.cfg.Topic, keyPartition, partition)
-	return &worker{
+	w := &worker{
 		cfg:        &s.cfg,
 		log:        log,
 		watch:      &s.watch,
 		generation: generation,
 		committing: &s.committing,
 		partition:  partition,
-		settler:    settler{cfg: &s.cfg, log: log, partition: partition, scorer: s.cfg.NewScorer()},
+		settler:    settler{cfg: &s.cfg, log: log, partition: partition},
 	}
+	w.settler.handler = s.cfg.Events.handler(&w.settler)
+	return w
 }
 
 // giveBackPause is how long a worker in trouble waits before its partition goes back to the group. Trouble that
@@ -121,7 +123,7 @@ func (w *worker) resume(ctx context.Context, committed int64) (resumption, error
 	p := position{committed: committed}
 	var err error
 	// The fence first: its last owner may still move it on, and the log's end is to be no older.
-	if p.fence, p.fenced, err = w.cfg.Ledger.Fence(ctx, w.cfg.Topic, w.partition); err != nil {
+	if p.fence, p.fenced, err = w.cfg.Events.fences().Fence(ctx, w.cfg.Topic, w.partition); err != nil {
 		return resumption{}, err
 	}
 	if p.first, p.last, err = bounds(ctx, w.cfg, w.partition); err != nil {
@@ -132,7 +134,7 @@ func (w *worker) resume(ctx context.Context, committed int64) (resumption, error
 		w.log.Error(r.note, "committed", committed, "fence", p.fence, "first", p.first, "last", p.last, keyOffset, r.offset)
 	}
 	if r.moved {
-		err = w.cfg.Ledger.SetFence(ctx, w.cfg.Topic, w.partition, r.fence)
+		err = w.cfg.Events.fences().SetFence(ctx, w.cfg.Topic, w.partition, r.fence)
 	}
 	return r, err
 }
@@ -174,7 +176,9 @@ func (w *worker) finish(ctx context.Context, b *batch) error {
 	}
 	w.watch.enter(w.partition, stagePublish)
 	for i := range w.outcomes {
-		w.outbox.Add(&w.outcomes[i])
+		if out := &w.outcomes[i]; out.Decision != nil || out.Rejection != nil { // stored feedback leaves nothing
+			w.outbox.Add(out)
+		}
 	}
 	if err := retry(ctx, w.log, stagePublish, func(int) error { return w.outbox.Flush(ctx) }); err != nil {
 		return err

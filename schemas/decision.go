@@ -46,7 +46,7 @@ type ExperimentRef struct {
 type ScoredItem struct {
 	ItemID     string
 	Title      string
-	Prediction float64 // probability of the positive class, 0..1; NaN where the tier makes none
+	Prediction float64 // of the model: the probability, 0..1, of a classifier's positive class; NaN where the tier makes none
 	Score      float64 // what the items were ordered by
 }
 
@@ -105,16 +105,18 @@ type Rejection struct {
 	Stage    string    // where it was found: decode, score, record
 	Attempts int       // how often it was tried
 	At       time.Time // when it was given up
-	// RequestID and UserID, as far as they could be read; with a request id the app gets a rejected result.
+	// RequestID and UserID of a request, as far as they could be read: with a request id the app gets a rejected
+	// result. Empty for a feedback, which nobody waits for.
 	RequestID string
 	UserID    string
 }
 
-// Outcome is what leaves for one request event: its decision, or its rejection and a dead letter.
+// Outcome is what leaves for one event: the decision of a request; for a rejected event a dead letter and, if it
+// was a request, its rejection; nothing for a feedback that was stored.
 type Outcome struct {
 	Message   *Message
-	Decision  *Decision  // nil for a rejected event
-	Rejection *Rejection // nil for a decided one
+	Decision  *Decision  // nil for a rejected event, and for feedback
+	Rejection *Rejection // nil for an event that was decided or stored
 }
 
 // Item is a catalogue entry.

@@ -12,6 +12,7 @@ func AppendResult(dst []byte, d *Decision) []byte {
 	dst = appendText(append(dst, `,"tier":`...), string(d.Tier))
 	dst = appendTexts(append(dst, `,"degraded":`...), d.Degraded)
 	dst = appendModel(append(dst, `,"model":`...), d.Model)
+	dst = appendExperiment(dst, d.Experiment)
 	dst = appendText(append(dst, `,"config_version":`...), d.ConfigVersion)
 	dst = appendItems(append(dst, `,"items":`...), d.Items)
 	dst = appendTime(append(dst, `,"scored_at":`...), d.ScoredAt)
@@ -46,6 +47,16 @@ func appendModel(dst []byte, m *ModelRef) []byte {
 	dst = appendText(append(dst, `{"name":`...), m.Name)
 	dst = appendText(append(dst, `,"version":`...), m.Version)
 	dst = appendText(append(dst, `,"sha256":`...), m.SHA256)
+	return append(dst, '}')
+}
+
+// appendExperiment appends the key and the variant, or nothing.
+func appendExperiment(dst []byte, e *ExperimentRef) []byte {
+	if e == nil {
+		return dst
+	}
+	dst = appendText(append(dst, `,"experiment":{"name":`...), e.Name)
+	dst = appendText(append(dst, `,"variant":`...), e.Variant)
 	return append(dst, '}')
 }
 

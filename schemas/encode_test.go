@@ -33,6 +33,7 @@ func TestAppendResult(t *testing.T) {
 		RequestID: "r", Tier: TierBasic, Degraded: []Reason{ReasonModelMissing, ReasonNoEligibleItems},
 		ScoredAt: time.Unix(0, 0), QueueTime: -time.Hour, ScoreTime: 61 * time.Second,
 	}
+	tried := Decision{RequestID: "r", Experiment: &ExperimentRef{Name: "genres", Variant: "b"}, ScoredAt: time.Unix(0, 0)}
 	tests := []struct {
 		name string
 		d    *Decision
@@ -44,6 +45,10 @@ func TestAppendResult(t *testing.T) {
 			`{"rank":2,"item_id":"film-3","title":"Amélie <3 ` + "\u2028" + `","prediction":null,"score":1e+21}],` +
 			`"scored_at":"2026-01-31T19:30:00.012345Z","timings_ms":{"queue":11.925,"score":0.042},` +
 			`"source":{"topic":"recommendation.requests","partition":4,"offset":123456}}`},
+		{"experiment", &tried, `{"request_id":"r","status":"ok","tier":"","degraded":[],"model":null,` +
+			`"experiment":{"name":"genres","variant":"b"},"config_version":"","items":[],` +
+			`"scored_at":"1970-01-01T00:00:00.000000Z","timings_ms":{"queue":0.000,"score":0.000},` +
+			`"source":{"topic":"","partition":0,"offset":0}}`},
 		{"empty, anonymous, no model", &bare, `{"request_id":"r","status":"ok","tier":"basic",` +
 			`"degraded":["model_missing","no_eligible_items"],"model":null,"config_version":"","items":[],` +
 			`"scored_at":"1970-01-01T00:00:00.000000Z","timings_ms":{"queue":0.000,"score":61000.000},` +

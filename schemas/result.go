@@ -19,13 +19,14 @@ type Result struct {
 	Status    Status `json:"status"`
 
 	// Only where Status is StatusOK.
-	Tier          Tier         `json:"tier,omitempty"`
-	Degraded      []Reason     `json:"degraded,omitzero"` // empty when the model answered
-	Model         *ResultModel `json:"model"`             // nil unless Tier is TierModel
-	ConfigVersion string       `json:"config_version,omitempty"`
-	Items         []ResultItem `json:"items,omitzero"` // best first
-	ScoredAt      time.Time    `json:"scored_at,omitzero"`
-	Timings       *Timings     `json:"timings_ms,omitempty"`
+	Tier          Tier              `json:"tier,omitempty"`
+	Degraded      []Reason          `json:"degraded,omitzero"`    // empty when the model answered
+	Model         *ResultModel      `json:"model"`                // nil unless a model ranked
+	Experiment    *ResultExperiment `json:"experiment,omitempty"` // nil where no experiment took the user
+	ConfigVersion string            `json:"config_version,omitempty"`
+	Items         []ResultItem      `json:"items,omitzero"` // best first
+	ScoredAt      time.Time         `json:"scored_at,omitzero"`
+	Timings       *Timings          `json:"timings_ms,omitempty"`
 
 	// Only where Status is StatusRejected.
 	Error *ResultError `json:"error,omitempty"`
@@ -40,12 +41,18 @@ type ResultModel struct {
 	SHA256  string `json:"sha256"` // of the model file, 64 hexadecimal digits
 }
 
+// ResultExperiment names the variant of an experiment that a result was decided by.
+type ResultExperiment struct {
+	Name    string `json:"name"`
+	Variant string `json:"variant"`
+}
+
 // ResultItem is one recommended item.
 type ResultItem struct {
 	Rank       int      `json:"rank"` // from 1
 	ItemID     string   `json:"item_id"`
 	Title      string   `json:"title"`
-	Prediction *float64 `json:"prediction"` // probability, 0..1; nil where the tier makes none
+	Prediction *float64 `json:"prediction"` // of the model: a probability, 0..1, of a classifier; nil where the tier makes none
 	Score      float64  `json:"score"`      // what the items were ordered by
 }
 

@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"recstream/schemas"
-	"recstream/scoring/feature"
 )
 
 // The benchmarks have a catalogue as large as the demo's, and the demo model. Requests rotate through the
@@ -14,7 +13,7 @@ const benchItems = 3200
 
 func benchScorer(b *testing.B) (*Engine, *Scorer) {
 	e := newEngine(b, randomItems(rand.New(rand.NewPCG(1, 1)), benchItems))
-	e.SetModel(loadModel(b, demoModel))
+	deploy(b, e, Deployment{Model: loadModel(b, demoModel)})
 	s := e.NewScorer()
 	return e, s
 }
@@ -42,14 +41,14 @@ func benchDecide(b *testing.B, requests []schemas.Request) {
 	var d schemas.Decision
 	considered := 0
 	for i := range requests { // warm
-		if err := s.Decide(&requests[i], &d); err != nil {
+		if err := s.Decide(&requests[i], nil, &d); err != nil {
 			b.Fatal(err)
 		}
 		considered += d.Considered
 	}
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		if err := s.Decide(&requests[i%len(requests)], &d); err != nil {
+		if err := s.Decide(&requests[i%len(requests)], nil, &d); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -62,27 +61,16 @@ func BenchmarkDecide200Named(b *testing.B) { benchDecide(b, benchRequests(200)) 
 
 func BenchmarkDecideCatalog(b *testing.B) { benchDecide(b, benchRequests(0)) }
 
-// BenchmarkCandidateWarm and BenchmarkCandidateCold compare a remembered prediction with one that leaves makes.
-func BenchmarkCandidateWarm(b *testing.B) {
+// BenchmarkDecide200Fresh is the work of requests whose scores are not remembered: the evaluator makes each.
+func BenchmarkDecide200Fresh(b *testing.B) {
 	e, _ := benchScorer(b)
-	memo := e.state.Load().memo
-	column := memo.column(schemas.Context{})
-	x := make([]float64, feature.Num)
-	for i := range int32(benchItems) {
-		memo.fill(column, i, x)
-	}
-	sum := 0.0
+	e.state.Load().base.model.memo = nil
+	s := e.NewScorer()
+	requests := benchRequests(200)
+	var d schemas.Decision
 	for i := 0; b.Loop(); i++ {
-		sum += decode(column[i%benchItems].Load())
-	}
-}
-
-func BenchmarkCandidateCold(b *testing.B) {
-	e, _ := benchScorer(b)
-	memo := e.state.Load().memo
-	column := memo.column(schemas.Context{})
-	x := make([]float64, feature.Num)
-	for i := 0; b.Loop(); i++ {
-		memo.fill(column, int32(i%benchItems), x)
+		if err := s.Decide(&requests[i%len(requests)], nil, &d); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

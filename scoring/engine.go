@@ -1,89 +1,157 @@
 package scoring
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"recstream/schemas"
 	"recstream/scoring/catalog"
+	"recstream/scoring/experiment"
 	"recstream/scoring/model"
+	"recstream/scoring/profile"
 )
 
 // ErrNoCatalog says that no catalogue was given to the engine yet. It passes by itself: wait and try again.
 var ErrNoCatalog = errors.New("score: no catalogue is loaded yet")
 
-// predictor predicts the probability of the positive class for feature.Num features.
-type predictor interface {
-	Probability(x []float64) float64
+// Deployment says which models decide. The zero value is no model, for ReasonModelMissing.
+type Deployment struct {
+	// Model decides where no experiment says otherwise; nil is none.
+	Model *model.Model
+	// Reason says why there is no model, or why Model is not the one that should be. Empty means that Model is
+	// the active one; then it answers as schemas.TierModel, else as schemas.TierPrevious.
+	Reason schemas.Reason
+	// Experiments are asked in order; the first that takes the user decides.
+	Experiments []Experiment
 }
 
-// Engine holds the model and the catalogue in force. Its methods may be called from any goroutine, also
+// Experiment is a running experiment with what its variants decide with.
+type Experiment struct {
+	experiment.Experiment
+	Arms    []Arm // by variant
+	Shadows []Arm // by shadow
+}
+
+// Arm is what one variant decides with.
+type Arm struct {
+	Model  *model.Model   // nil is the deployment's
+	Reason schemas.Reason // not empty: the variant's model cannot be had, so its users get the tiers below
+	Params *Params        // nil is the engine's
+}
+
+// Engine holds the catalogue and the deployment in force. Its methods may be called from any goroutine, also
 // while scorers decide.
 type Engine struct {
 	params  Params
 	version string
+	opts    Options
 
-	mu    sync.Mutex // serializes the setters
-	state atomic.Pointer[state]
+	mu         sync.Mutex // serializes the setters; held while evaluators are built
+	deployment Deployment
+	state      atomic.Pointer[state]
 }
 
-// state is what decisions depend on beside parameters and request. It is replaced as a whole, never changed,
-// but for the memo, which remembers.
+// state is what decisions depend on beside the request. It is replaced as a whole, never changed, but for
+// memos, which remember.
 type state struct {
-	catalog *catalog.Snapshot // nil before the first one
-	model   predictor         // nil when unavailable
-	ref     *schemas.ModelRef // of model
-	reason  schemas.Reason    // why model is nil
-	memo    *memo             // of model over catalog; nil without either
+	catalog     *catalog.Snapshot // nil before the first one
+	base        *arm
+	experiments []running
+	arms        []*arm // all of them, by arm.index
+	profiles    bool   // an arm has features of the user
+}
+
+// running is an experiment in a state.
+type running struct {
+	spec     *experiment.Experiment
+	refs     []*schemas.ExperimentRef // by variant
+	variants []*arm
+	shadows  []*arm
+}
+
+// arm is one way to decide: parameters, the catalogue under their rules, and a model over its items.
+type arm struct {
+	index   int
+	params  *Params
+	version string // of params
+	catalog *catalog.Snapshot
+	tier    schemas.Tier   // of the model
+	reason  schemas.Reason // why there is no model, or why it is the previous one
+	model   *boundModel    // nil when unavailable
+}
+
+// Options are the engine's limits.
+type Options struct {
+	// MaxBytes is the memory that the evaluator of one model may take; 0 leaves it to the forest package.
+	MaxBytes int64
+	// HalfLife is that of profiles; 0 is profile.DefaultHalfLife.
+	HalfLife time.Duration
 }
 
 // New returns an engine without a catalogue and without a model, which is ReasonModelMissing. The error
 // names the parameter at fault.
-func New(params Params) (*Engine, error) {
+func New(params Params, opts Options) (*Engine, error) {
 	if err := params.Validate(); err != nil {
 		return nil, fmt.Errorf("scoring parameters: %w", err)
 	}
-	e := &Engine{params: params, version: params.Version()}
-	e.state.Store(&state{reason: schemas.ReasonModelMissing})
+	if opts.HalfLife == 0 {
+		opts.HalfLife = profile.DefaultHalfLife
+	}
+	e := &Engine{params: params, version: params.Version(), opts: opts}
+	e.state.Store(&state{})
 	return e, nil
 }
+
+// Params are the engine's parameters, those of decisions outside of experiments.
+func (e *Engine) Params() Params { return e.params }
 
 // ConfigVersion is the version of the engine's parameters.
 func (e *Engine) ConfigVersion() string { return e.version }
 
-// SetCatalog puts a catalogue into force for batches that begin from now on. It has to be built with the
-// engine's Params.Rules, since decisions carry the version of those.
-func (e *Engine) SetCatalog(snapshot *catalog.Snapshot) {
-	e.replace(func(s *state) { s.catalog = snapshot })
-}
-
-// SetModel puts a model into force for batches that begin from now on.
-func (e *Engine) SetModel(m *model.Model) { e.setPredictor(m, m.Ref) }
-
-// SetModelUnavailable takes the model away, for a reason that decisions give from then on; an empty one is
-// ReasonModelMissing.
-func (e *Engine) SetModelUnavailable(reason schemas.Reason) {
-	if reason == "" {
-		reason = schemas.ReasonModelMissing
+// Item returns the item of that id in the catalogue in force, nil if there is none. It must not be changed.
+func (e *Engine) Item(id string) *schemas.Item {
+	c := e.state.Load().catalog
+	if c == nil {
+		return nil
 	}
-	e.replace(func(s *state) { s.model, s.ref, s.reason = nil, nil, reason })
+	i, ok := c.Lookup(id)
+	if !ok {
+		return nil
+	}
+	return c.Item(i)
 }
 
-func (e *Engine) setPredictor(p predictor, ref schemas.ModelRef) {
-	e.replace(func(s *state) { s.model, s.ref, s.reason = p, &ref, "" })
-}
-
-// replace swaps in a changed copy of the state, with a fresh memo.
-func (e *Engine) replace(change func(*state)) {
+// SetCatalog puts a catalogue into force for batches that begin from now on, once the models' evaluators are
+// built for it. The snapshot has to be built with the engine's Params.Rules. An error, which only ctx or an
+// experiment's parameters can cause, leaves the old one in force.
+func (e *Engine) SetCatalog(ctx context.Context, snapshot *catalog.Snapshot) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	next := *e.state.Load()
-	change(&next)
-	next.memo = nil
-	if next.model != nil && next.catalog != nil {
-		next.memo = newMemo(next.model, next.catalog)
+	return e.replace(ctx, snapshot, e.deployment)
+}
+
+// Deploy puts a deployment into force for batches that begin from now on, once its evaluators are built. An
+// error, which only ctx or an experiment's parameters can cause, leaves the old one in force.
+func (e *Engine) Deploy(ctx context.Context, d Deployment) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.replace(ctx, e.state.Load().catalog, d)
+}
+
+// replace builds the next state and swaps it in.
+func (e *Engine) replace(ctx context.Context, snapshot *catalog.Snapshot, d Deployment) error {
+	next := &state{catalog: snapshot}
+	if snapshot != nil {
+		b := builder{ctx: ctx, engine: e, state: next, old: e.state.Load()}
+		if err := b.build(d); err != nil {
+			return fmt.Errorf("deploy: %w", err)
+		}
 	}
-	e.state.Store(&next)
+	e.deployment = d
+	e.state.Store(next)
+	return nil
 }

@@ -1,6 +1,7 @@
 package scoring_test
 
 import (
+	"context"
 	"fmt"
 
 	"recstream/schemas"
@@ -11,7 +12,7 @@ import (
 // Without a model the answer comes from the next tier, and says why.
 func Example() {
 	params := scoring.DefaultParams()
-	engine, err := scoring.New(params)
+	engine, err := scoring.New(params, scoring.Options{})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -25,12 +26,15 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	engine.SetCatalog(snapshot)
+	if err := engine.SetCatalog(context.Background(), snapshot); err != nil {
+		fmt.Println(err)
+		return
+	}
 
 	scorer := engine.NewScorer()
 	var decision schemas.Decision
 	request := schemas.Request{RequestID: "r1", Context: schemas.Context{Mood: schemas.MoodFunny}, Limit: 3}
-	if err := scorer.Decide(&request, &decision); err != nil {
+	if err := scorer.Decide(&request, nil, &decision); err != nil {
 		fmt.Println(err)
 		return
 	}

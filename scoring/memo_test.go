@@ -13,10 +13,10 @@ func TestMemoRemembersEveryValue(t *testing.T) {
 	for _, value := range values {
 		calls := 0
 		e := newEngine(t, numbered(1))
-		use(func([]float64) float64 { calls++; return value })(e)
+		use(func([]float64) float64 { calls++; return value })(t, e)
 		s := e.NewScorer()
 		first, second := decide(t, s, &schemas.Request{}), decide(t, s, &schemas.Request{})
-		if calls != 1 || !sameItems(first.Items, second.Items) {
+		if calls != 1 || !equalItems(first.Items, second.Items) {
 			t.Errorf("%x: %d calls, %+v then %+v", math.Float64bits(value), calls, first.Items, second.Items)
 		}
 	}
@@ -33,7 +33,7 @@ func TestMemoKeepsContextsApart(t *testing.T) {
 			sum += flag * math.Ldexp(1, -1-i)
 		}
 		return sum
-	})(e)
+	})(t, e)
 	s := e.NewScorer()
 	seen := make(map[float64]bool)
 	for m := range schemas.NumMoods {
@@ -54,7 +54,7 @@ func TestMemoKeepsContextsApart(t *testing.T) {
 func TestWarmDecisionsAllocateNothing(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
-		setup func(*Engine)
+		setup func(testing.TB, *Engine)
 		items []schemas.Item
 	}{
 		{"model", use(byYear), numbered(300)},
@@ -64,12 +64,12 @@ func TestWarmDecisionsAllocateNothing(t *testing.T) {
 		for _, candidates := range [][]string{nil, namesOf(200)} {
 			t.Run(tt.name, func(t *testing.T) {
 				e := newEngine(t, tt.items)
-				tt.setup(e)
+				tt.setup(t, e)
 				s := e.NewScorer()
 				req := schemas.Request{Limit: 10, Candidates: candidates, Exclude: []string{"i007"}}
 				var d schemas.Decision
 				if n := testing.AllocsPerRun(100, func() {
-					if err := s.Decide(&req, &d); err != nil {
+					if err := s.Decide(&req, nil, &d); err != nil {
 						t.Fatal(err)
 					}
 				}); n != 0 {

@@ -22,7 +22,7 @@ func TestParamsValidate(t *testing.T) {
 				t.Fatalf("the default parameters: %v", err)
 			}
 			tt.change(&params)
-			if _, err := New(params); err == nil || !strings.Contains(err.Error(), tt.field+":") {
+			if _, err := New(params, Options{}); err == nil || !strings.Contains(err.Error(), tt.field+":") {
 				t.Errorf("error %v does not name %s", err, tt.field)
 			}
 		})

@@ -13,18 +13,19 @@ import (
 	"recstream/schemas"
 	"recstream/scoring/catalog"
 	"recstream/scoring/feature"
+	"recstream/scoring/model"
 )
 
 func TestDecideFillsTheDecision(t *testing.T) {
 	e := newEngine(t, numbered(5))
-	e.SetCatalog(snapshot(t, numbered(6), 42))
-	e.setPredictor(predictorFunc(byYear), schemas.ModelRef{ID: 3, Name: "demo", Version: "v", SHA256: "abc"})
+	setCatalog(t, e, numbered(6), 42)
+	e.setPredictor(t, byYear, schemas.ModelRef{ID: 3, Name: "demo", Version: "v", SHA256: "abc"})
 	req := schemas.Request{RequestID: "r", UserID: "u", Context: schemas.Context{Mood: schemas.MoodFunny}, Limit: 1,
 		RequestedAt: time.Date(2024, 5, 1, 12, 0, 0, 0, time.UTC)}
 	source := schemas.Source{Topic: "t", Partition: 1, Offset: 2}
 	got := schemas.Decision{Tier: "old", Degraded: []schemas.Reason{"old"}, Items: []schemas.ScoredItem{{ItemID: "old"}},
 		ScoreTime: time.Second, Source: source}
-	if err := e.NewScorer().Decide(&req, &got); err != nil {
+	if err := e.NewScorer().Decide(&req, nil, &got); err != nil {
 		t.Fatal(err)
 	}
 	want := schemas.Decision{
@@ -43,11 +44,11 @@ func TestDecideFillsTheDecision(t *testing.T) {
 func TestLimit(t *testing.T) {
 	params := DefaultParams()
 	params.MaxItems = 10
-	e, err := New(params)
+	e, err := New(params, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.SetCatalog(snapshot(t, numbered(30), 1))
+	setCatalog(t, e, numbered(30), 1)
 	for _, tt := range []struct {
 		name        string
 		limit, want int
@@ -64,16 +65,16 @@ func TestLimit(t *testing.T) {
 }
 
 func TestNoCatalogIsAnError(t *testing.T) {
-	e, err := New(DefaultParams())
+	e, err := New(DefaultParams(), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.SetModel(loadModel(t, demoModel))
+	deploy(t, e, Deployment{Model: loadModel(t, demoModel)})
 	s := e.NewScorer()
-	if err := s.Decide(&schemas.Request{}, new(schemas.Decision)); !errors.Is(err, ErrNoCatalog) {
+	if err := s.Decide(&schemas.Request{}, nil, new(schemas.Decision)); !errors.Is(err, ErrNoCatalog) {
 		t.Errorf("error %v, want ErrNoCatalog", err)
 	}
-	e.SetCatalog(snapshot(t, numbered(1), 1))
+	setCatalog(t, e, numbered(1), 1)
 	if d := decide(t, s, &schemas.Request{}); len(d.Items) != 1 {
 		t.Errorf("once there is a catalogue: %+v", d)
 	}
@@ -82,7 +83,7 @@ func TestNoCatalogIsAnError(t *testing.T) {
 // A context that cannot be is a panic in the filter, outside the tiers.
 func TestPanicOutsideTheTiersIsAnError(t *testing.T) {
 	s := newEngine(t, numbered(5)).NewScorer()
-	err := s.Decide(&schemas.Request{Context: schemas.Context{Mood: 200}}, new(schemas.Decision))
+	err := s.Decide(&schemas.Request{Context: schemas.Context{Mood: 200}}, nil, new(schemas.Decision))
 	stopped, ok := errors.AsType[*PanicError](err)
 	if !ok || stopped.Code() != "panic" || stopped.Transient() || stopped.Tier != "" || len(stopped.Stack) == 0 || s.LastPanic() != stopped {
 		t.Fatalf("error %#v", err)
@@ -95,13 +96,13 @@ func TestPanicOutsideTheTiersIsAnError(t *testing.T) {
 // A batch is decided by what was in force when it began.
 func TestBeginFixesTheState(t *testing.T) {
 	e := newEngine(t, numbered(5))
-	use(byYear)(e)
+	use(byYear)(t, e)
 	s := e.NewScorer()
 	if err := s.Begin(); err != nil {
 		t.Fatal(err)
 	}
-	e.SetModelUnavailable(schemas.ReasonModelMissing)
-	e.SetCatalog(snapshot(t, numbered(9), 2))
+	deploy(t, e, Deployment{Reason: schemas.ReasonModelMissing})
+	setCatalog(t, e, numbered(9), 2)
 	if d := decide(t, s, &schemas.Request{}); d.Tier != schemas.TierModel || d.CatalogVersion != 1 {
 		t.Errorf("in the batch: tier %s, catalogue %d", d.Tier, d.CatalogVersion)
 	}
@@ -122,12 +123,12 @@ func TestEqualsNaiveRanking(t *testing.T) {
 	for range 10 {
 		items := randomItems(random, 50+random.IntN(200))
 		e := newEngine(t, items)
-		e.SetModel(m)
+		deploy(t, e, Deployment{Model: m})
 		s := e.NewScorer()
 		for range 20 {
 			req := randomRequest(random, len(items))
 			want := naive(t, e, m, &req)
-			if got := decide(t, s, &req); got.Tier != schemas.TierModel || !sameItems(got.Items, want) {
+			if got := decide(t, s, &req); got.Tier != schemas.TierModel || !equalItems(got.Items, want) {
 				t.Fatalf("request %+v:\ngot  %+v\nwant %+v", req, got, want)
 			}
 		}
@@ -146,7 +147,7 @@ func randomRequest(random *rand.Rand, n int) schemas.Request {
 	return req
 }
 
-func naive(t *testing.T, e *Engine, m predictor, req *schemas.Request) []schemas.ScoredItem {
+func naive(t *testing.T, e *Engine, m *model.Model, req *schemas.Request) []schemas.ScoredItem {
 	t.Helper()
 	c := e.state.Load().catalog
 	eligible := c.InContext(req.Context)
@@ -158,11 +159,12 @@ func naive(t *testing.T, e *Engine, m predictor, req *schemas.Request) []schemas
 		}
 	}
 	var all []schemas.ScoredItem
-	x := make([]float64, feature.Num)
+	var in feature.Inputs
+	x := make([]float64, len(m.Features().Names()))
 	for _, i := range eligible {
-		feature.Request(x, req.Context)
-		feature.Item(x[feature.NumRequest:], c.Item(i))
-		p := m.Probability(x)
+		m.Features().Prepare(&in, req, nil)
+		m.Features().Vector(x, &in, c.Item(i))
+		p := m.Prediction(m.Raw(x))
 		all = append(all, schemas.ScoredItem{ItemID: c.Item(i).ID, Title: c.Item(i).Title, Prediction: p, Score: p})
 	}
 	slices.SortFunc(all, func(a, b schemas.ScoredItem) int {
@@ -183,7 +185,7 @@ func TestDeterminism(t *testing.T) {
 		shuffled := slices.Clone(items)
 		random.Shuffle(len(items), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
 		e := newEngine(t, shuffled)
-		e.SetModel(loadModel(t, demoModel))
+		deploy(t, e, Deployment{Model: loadModel(t, demoModel)})
 		s := e.NewScorer()
 		decisions := make([]*schemas.Decision, len(requests))
 		for _, i := range order {
@@ -212,8 +214,8 @@ func TestConcurrentSwaps(t *testing.T) {
 	e := newEngine(t, catalogs[0])
 	for _, path := range paths {
 		for version, items := range catalogs {
-			e.SetModel(loadModel(t, path))
-			e.SetCatalog(snapshot(t, items, int64(version)))
+			deploy(t, e, Deployment{Model: loadModel(t, path)})
+			setCatalog(t, e, items, int64(version))
 			d := decide(t, e.NewScorer(), &req)
 			expected[stateName(d)] = d
 		}
@@ -221,8 +223,7 @@ func TestConcurrentSwaps(t *testing.T) {
 	if len(expected) != 4 {
 		t.Fatalf("%d different states, want 4", len(expected))
 	}
-	models := [2]predictor{loadModel(t, paths[0]), loadModel(t, paths[1])}
-	refs := [2]schemas.ModelRef{loadModel(t, paths[0]).Ref, loadModel(t, paths[1]).Ref}
+	models := [2]*model.Model{loadModel(t, paths[0]), loadModel(t, paths[1])}
 	snapshots := [2]*catalog.Snapshot{snapshot(t, catalogs[0], 0), snapshot(t, catalogs[1], 1)}
 	turns := make(chan struct{})
 	var workers sync.WaitGroup
@@ -231,18 +232,20 @@ func TestConcurrentSwaps(t *testing.T) {
 			s := e.NewScorer()
 			for range turns {
 				var d schemas.Decision
-				if err := errors.Join(s.Begin(), s.Decide(&req, &d)); err != nil {
+				if err := errors.Join(s.Begin(), s.Decide(&req, nil, &d)); err != nil {
 					t.Error(err)
 				}
-				if want := expected[stateName(&d)]; want == nil || !sameItems(d.Items, want.Items) {
+				if want := expected[stateName(&d)]; want == nil || !equalItems(d.Items, want.Items) {
 					t.Errorf("%s, degraded %q, last panic %v: %+v, want %+v", stateName(&d), d.Degraded, s.LastPanic(), d.Items, want)
 				}
 			}
 		})
 	}
 	for i := range 200 {
-		e.setPredictor(models[i%2], refs[i%2])
-		e.SetCatalog(snapshots[i/2%2])
+		deploy(t, e, Deployment{Model: models[i%2]})
+		if err := e.SetCatalog(t.Context(), snapshots[i/2%2]); err != nil {
+			t.Fatal(err)
+		}
 		for range swapWorkers { // all at once on the new state, some of them into the next swap
 			turns <- struct{}{}
 		}

@@ -17,17 +17,48 @@ const (
 	otherModel = "model/testdata/other.txt"
 )
 
-// predictorFunc lets a test stand in for the model.
+// predictorFunc lets a test stand in for the model: a whole row of the seventeen features to a raw score that
+// is the prediction as well.
 type predictorFunc func(x []float64) float64
 
-func (f predictorFunc) Probability(x []float64) float64 { return f(x) }
-
 // byYear predicts higher for later years: 0 for 0, 1 for 10,000.
-func byYear(x []float64) float64 { return x[feature.Num-1] / 10_000 }
+func byYear(x []float64) float64 { return x[len(x)-1] / 10_000 }
 
 func constantly(p float64) predictorFunc { return func([]float64) float64 { return p } }
 
 func panicking([]float64) float64 { panic("broken tree") }
+
+// funcRater rates with a predictorFunc.
+type funcRater struct {
+	predict  predictorFunc
+	features *feature.Extractor
+	catalog  *catalog.Snapshot
+}
+
+func (r *funcRater) Score(x []float64, candidates []int32, _, out []float64) {
+	request := len(x) - r.features.NumItems()
+	for n, i := range candidates {
+		r.features.Item(x[request:], r.catalog.Item(i))
+		out[n] = r.predict(x)
+	}
+}
+
+// setPredictor puts p into force instead of a model, for the catalogue that is in force.
+func (e *Engine) setPredictor(t testing.TB, p predictorFunc, ref schemas.ModelRef) {
+	t.Helper()
+	features, err := feature.New(feature.Default())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := e.state.Load().catalog
+	a := &arm{params: &e.params, version: e.version, catalog: c, tier: schemas.TierModel}
+	a.model = &boundModel{
+		ref: &ref, features: features, memo: newMemo(c.Len()),
+		newRater: func() rater { return &funcRater{p, features, c} },
+		predict:  func(raw float64) float64 { return raw },
+	}
+	e.state.Store(&state{catalog: c, base: a, arms: []*arm{a}})
+}
 
 // numbered returns n items i000, i001, …; the year grows with the number and the popularity falls.
 func numbered(n int) []schemas.Item {
@@ -61,11 +92,11 @@ func randomItems(random *rand.Rand, n int) []schemas.Item {
 func newEngine(t testing.TB, items []schemas.Item) *Engine {
 	t.Helper()
 	params := DefaultParams()
-	e, err := New(params)
+	e, err := New(params, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.SetCatalog(snapshot(t, items, 1))
+	setCatalog(t, e, items, 1)
 	return e
 }
 
@@ -76,6 +107,20 @@ func snapshot(t testing.TB, items []schemas.Item, version int64) *catalog.Snapsh
 		t.Fatal(err)
 	}
 	return s
+}
+
+func setCatalog(t testing.TB, e *Engine, items []schemas.Item, version int64) {
+	t.Helper()
+	if err := e.SetCatalog(t.Context(), snapshot(t, items, version)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func deploy(t testing.TB, e *Engine, d Deployment) {
+	t.Helper()
+	if err := e.Deploy(t.Context(), d); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func loadModel(t testing.TB, path string) *model.Model {
@@ -90,7 +135,7 @@ func loadModel(t testing.TB, path string) *model.Model {
 func decide(t testing.TB, s *Scorer, req *schemas.Request) *schemas.Decision {
 	t.Helper()
 	var d schemas.Decision
-	if err := s.Decide(req, &d); err != nil {
+	if err := s.Decide(req, nil, &d); err != nil {
 		t.Fatal(err)
 	}
 	return &d
@@ -111,8 +156,8 @@ func namesOf(n int) []string {
 	return list
 }
 
-// sameItems compares to the bit, so that NaN equals NaN.
-func sameItems(a, b []schemas.ScoredItem) bool {
+// equalItems compares to the bit, so that NaN equals NaN.
+func equalItems(a, b []schemas.ScoredItem) bool {
 	if len(a) != len(b) {
 		return false
 	}

@@ -30,7 +30,7 @@ func TestLadder(t *testing.T) {
 	}
 	tests := []struct {
 		name        string
-		setup       func(e *Engine)
+		setup       func(testing.TB, *Engine)
 		unpopular   bool
 		candidates  []string
 		tier        schemas.Tier
@@ -39,7 +39,7 @@ func TestLadder(t *testing.T) {
 		lastIsPanic bool
 	}{
 		{name: "model", setup: use(byYear), tier: schemas.TierModel, items: last},
-		{name: "no model yet", setup: func(*Engine) {}, tier: schemas.TierPopular,
+		{name: "no model yet", setup: func(testing.TB, *Engine) {}, tier: schemas.TierPopular,
 			degraded: []schemas.Reason{schemas.ReasonModelMissing}, items: first},
 		{name: "load failed", setup: lose(schemas.ReasonModelLoadFailed), tier: schemas.TierPopular,
 			degraded: []schemas.Reason{schemas.ReasonModelLoadFailed}, items: first},
@@ -82,7 +82,7 @@ func TestLadder(t *testing.T) {
 				items = withoutPopularity(items)
 			}
 			e := newEngine(t, items)
-			tt.setup(e)
+			tt.setup(t, e)
 			s := e.NewScorer()
 			// Twice: made predictions and remembered ones go down the same way.
 			for range 2 {
@@ -102,18 +102,18 @@ func TestLadder(t *testing.T) {
 	}
 }
 
-func use(p predictorFunc) func(*Engine) {
-	return func(e *Engine) { e.setPredictor(p, schemas.ModelRef{Name: "test"}) }
+func use(p predictorFunc) func(testing.TB, *Engine) {
+	return func(t testing.TB, e *Engine) { e.setPredictor(t, p, schemas.ModelRef{Name: "test"}) }
 }
 
-func lose(reason schemas.Reason) func(*Engine) {
-	return func(e *Engine) { e.SetModelUnavailable(reason) }
+func lose(reason schemas.Reason) func(testing.TB, *Engine) {
+	return func(t testing.TB, e *Engine) { deploy(t, e, Deployment{Reason: reason}) }
 }
 
 func TestScoresOfEachTier(t *testing.T) {
 	tests := []struct {
 		name              string
-		setup             func(*Engine)
+		setup             func(testing.TB, *Engine)
 		items             []schemas.Item
 		prediction, score float64
 	}{
@@ -124,10 +124,10 @@ func TestScoresOfEachTier(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			e := newEngine(t, tt.items)
-			tt.setup(e)
+			tt.setup(t, e)
 			got := decide(t, e.NewScorer(), &schemas.Request{Limit: 1}).Items
 			want := []schemas.ScoredItem{{ItemID: got[0].ItemID, Title: got[0].Title, Prediction: tt.prediction, Score: tt.score}}
-			if !sameItems(got, want) {
+			if !equalItems(got, want) {
 				t.Errorf("got %+v, want prediction %v, score %v", got, tt.prediction, tt.score)
 			}
 		})
@@ -138,7 +138,7 @@ func TestScoresOfEachTier(t *testing.T) {
 func TestEligibilityInEveryTier(t *testing.T) {
 	now := time.Date(2024, 5, 1, 12, 0, 0, 0, time.UTC)
 	for _, named := range []bool{false, true} {
-		for name, setup := range map[string]func(*Engine){
+		for name, setup := range map[string]func(testing.TB, *Engine){
 			"model": use(byYear), "popular": lose(schemas.ReasonModelMissing), "basic": lose(schemas.ReasonModelMissing),
 		} {
 			t.Run(name, func(t *testing.T) {
@@ -151,7 +151,7 @@ func TestEligibilityInEveryTier(t *testing.T) {
 				}
 				items[1].ExpiresAt, items[28].ExpiresAt = now, now
 				e := newEngine(t, items)
-				setup(e)
+				setup(t, e)
 				req := schemas.Request{Limit: 100, Exclude: []string{"i002", "i027"}, RequestedAt: now}
 				if named {
 					req.Candidates = namesOf(30)

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# A Python with the client libraries that the tests use, in a virtual environment of its own.
+# A Python with the packages of a list, in a virtual environment of its own. The list is that of the client
+# libraries that the tests use, unless another is given.
 #
-#   python.sh find      print the path of its python; status 3 if there is none
-#   python.sh install   the same, after making it once (and python3-venv, as root with apt-get)
+#   python.sh find [LIST]      print the path of its python; status 3 if there is none
+#   python.sh install [LIST]   the same, after making it once (and python3-venv, as root with apt-get)
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
 
-requirements=$scripts/python/requirements.txt
+requirements=${2:-$scripts/python/requirements.txt}
 # An environment per list and per Python: neither can go stale.
 venv() {
   echo "$(cache)/python-$({ python3 --version; cat "$requirements"; } 2>&1 | cksum | cut -d' ' -f1)"
@@ -38,5 +39,5 @@ install() {
 case ${1:-} in
   find) find_python ;;
   install) install ;;
-  *) die "usage: python.sh find|install" ;;
+  *) die "usage: python.sh find|install [LIST]" ;;
 esac

@@ -185,5 +185,5 @@ func checkModel(m config.Model) finding {
 	case m.SHA256 != "" && m.SHA256 != loaded.Ref.SHA256:
 		return failed("model", fmt.Errorf("%s has SHA-256 %s", m.Path, loaded.Ref.SHA256), "put the file there whose hash is model.sha256, or change that")
 	}
-	return finding{Check: "model", OK: true, Detail: fmt.Sprintf("%s: %d trees, sha256 %s", m.Path, loaded.Trees(), loaded.Ref.SHA256[:12])}
+	return finding{Check: "model", OK: true, Detail: fmt.Sprintf("%s: %d trees, sha256 %s", m.Path, loaded.Forest().NumTrees(), loaded.Ref.SHA256[:12])}
 }

@@ -14,10 +14,12 @@ import (
 	"recstream/internal/config"
 	"recstream/internal/kafkaconn"
 	"recstream/internal/postgres"
+	"recstream/internal/shadow"
 	"recstream/internal/upkeep"
 	"recstream/producer"
 	"recstream/schemas"
 	"recstream/scoring"
+	"recstream/scoring/model"
 )
 
 // pipeline is one instance: everything between the request topic and the result topic, plugged together.
@@ -42,7 +44,7 @@ func newPipeline(ctx context.Context, cfg config.Config, log *slog.Logger) (*pip
 		return nil, err
 	}
 	p.client = kafkaconn.NewClient(cfg.Kafka, p.transport)
-	if p.engine, err = scoring.New(cfg.Scoring); err != nil {
+	if p.engine, err = scoring.New(cfg.Scoring, scoring.Options{MaxBytes: int64(cfg.Model.MaxMemory)}); err != nil {
 		return nil, err
 	}
 	if p.database, err = openDatabase(ctx, cfg); err != nil {
@@ -69,17 +71,17 @@ func (p *pipeline) close() {
 func (p *pipeline) run(ctx context.Context, ready func()) error {
 	catalog := &upkeep.Catalog{Store: p.database, Engine: p.engine, Rules: p.cfg.Scoring.Rules,
 		Interval: p.cfg.Catalog.RefreshInterval, Log: p.log}
-	model := &upkeep.Model{Path: p.cfg.Model.Path, Name: p.cfg.Model.Name, Version: p.cfg.Model.Version,
-		SHA256: p.cfg.Model.SHA256, Store: p.database, Engine: p.engine,
-		Interval: p.cfg.Model.ReloadInterval, Log: p.log}
 	partitions := &upkeep.Partitions{Database: p.database, Now: time.Now, Log: p.log,
 		Keep: postgres.Partitions{Ahead: p.cfg.Ledger.PartitionsAhead, Retention: p.cfg.Ledger.Retention}}
+
+	models := p.models()
+	shadows := shadow.New(p.engine, p.database, p.log)
 
 	steps := []step{
 		{"database", p.checkMigrations},
 		{"ledger partitions", partitions.Maintain},
 		{"catalogue", catalog.Refresh},
-		{"model", model.Refresh},
+		{"model", models.Refresh},
 		{"topics", p.ensureTopics},
 	}
 	if err := prepare(ctx, p.log, steps); err != nil || ctx.Err() != nil {
@@ -91,15 +93,30 @@ func (p *pipeline) run(ctx context.Context, ready func()) error {
 
 	upkeeping, stopUpkeep := context.WithCancel(context.WithoutCancel(ctx)) // goes on while the workers drain
 	var loops sync.WaitGroup
-	for _, run := range []func(context.Context){catalog.Run, model.Run, partitions.Run} {
+	for _, run := range []func(context.Context){catalog.Run, models.Run, partitions.Run, shadows.Run} {
 		loops.Go(func() { run(upkeeping) })
 	}
 	defer loops.Wait()
 	defer stopUpkeep()
-	return p.consumer().Run(ctx)
+	return p.consumer(shadows).Run(ctx)
 }
 
-func (p *pipeline) consumer() *consumer.Service {
+// models is what keeps the engine's models up to date: those of a store, or the one of a path.
+func (p *pipeline) models() interface {
+	Refresh(context.Context) error
+	Run(context.Context)
+} {
+	m := p.cfg.Model
+	if m.Store == "" {
+		return &upkeep.Model{Path: m.Path, Name: m.Name, Version: m.Version, SHA256: m.SHA256,
+			Store: p.database, Engine: p.engine, Interval: m.ReloadInterval, Log: p.log}
+	}
+	return &upkeep.Deployment{Models: model.Store{Dir: m.Store}, Store: p.database, Engine: p.engine,
+		Params:   func(text string) (scoring.Params, error) { return config.Overlay(p.cfg.Scoring, text) },
+		Interval: m.ReloadInterval, Log: p.log}
+}
+
+func (p *pipeline) consumer(shadows *shadow.Shadows) *consumer.Service {
 	k, c := p.cfg.Kafka, p.cfg.Consumer
 	out := producer.New(producer.Config{
 		Client:      p.client,
@@ -123,11 +140,15 @@ func (p *pipeline) consumer() *consumer.Service {
 		DrainTimeout:      c.DrainTimeout,
 		StallWarning:      c.StallWarning,
 		RequestTimeout:    p.client.Timeout,
-		NewScorer:         func() consumer.Scorer { return &loggedScorer{Scorer: p.engine.NewScorer(), log: p.log} },
-		Ledger:            postgres.NewLedger(p.database, k.Group, p.cfg.Ledger.LookBack),
-		OpenOutbox:        func(ctx context.Context) (consumer.Outbox, error) { return out.Open(ctx) },
-		Now:               time.Now,
-		Log:               p.log,
+		Events: consumer.Requests{
+			NewScorer: func() consumer.Scorer {
+				return &liveScorer{Scorer: p.engine.NewScorer(), shadows: shadows, log: p.log}
+			},
+			Ledger: postgres.NewLedger(p.database, k.Group, p.cfg.Ledger.LookBack),
+		},
+		OpenOutbox: func(ctx context.Context) (consumer.Outbox, error) { return out.Open(ctx) },
+		Now:        time.Now,
+		Log:        p.log,
 	})
 }
 
@@ -185,23 +206,27 @@ func (p *pipeline) ensureTopics(ctx context.Context) error {
 	return err
 }
 
-// loggedScorer is a scorer that logs the panics that scoring stopped: the decision has only their code. A batch
-// is logged once.
-type loggedScorer struct {
+// liveScorer is a scorer that hands requests on to the shadows of experiments, and logs the panics that scoring
+// stopped: the decision has only their code. A batch is logged once.
+type liveScorer struct {
 	*scoring.Scorer
-	log    *slog.Logger
-	logged bool
+	shadows *shadow.Shadows
+	log     *slog.Logger
+	logged  bool
 }
 
 // Begin begins a batch.
-func (s *loggedScorer) Begin() error {
+func (s *liveScorer) Begin() error {
 	s.logged = false
 	return s.Scorer.Begin()
 }
 
 // Decide decides a request.
-func (s *loggedScorer) Decide(req *schemas.Request, d *schemas.Decision) error {
-	err := s.Scorer.Decide(req, d)
+func (s *liveScorer) Decide(req *schemas.Request, profile *schemas.Profile, d *schemas.Decision) error {
+	err := s.Scorer.Decide(req, profile, d)
+	if err == nil && s.NumShadows(req.UserID) > 0 {
+		s.shadows.Offer(req, profile, time.Now().UTC().Truncate(time.Microsecond))
+	}
 	if p := s.LastPanic(); p != nil && !s.logged {
 		s.logged = true
 		s.log.Error("scoring panicked and was stopped", "tier", p.Tier, "error", p, "stack", string(p.Stack))

@@ -86,6 +86,7 @@ Exit status:
 		newCatalogCommand(app),
 		newPublishCommand(app),
 		newCheckCommand(app),
+		newFeaturesCommand(app),
 		newConfigCommand(app),
 		newSchemaCommand(app),
 		newVersionCommand(app),

@@ -137,7 +137,7 @@ func (s *session) prepare(ctx context.Context) (err error) {
 	if err := s.database.ImportItems(ctx, s.items, nil); err != nil {
 		return err
 	}
-	if s.engine, err = scoring.New(s.cfg.Scoring); err != nil {
+	if s.engine, err = scoring.New(s.cfg.Scoring, scoring.Options{}); err != nil {
 		return err
 	}
 	catalog := &upkeep.Catalog{Store: s.database, Engine: s.engine, Rules: s.cfg.Scoring.Rules, Log: s.log}
@@ -166,7 +166,7 @@ func demoItems() ([]schemas.Item, error) {
 // learnModel decides one request, to prove that the model answers, and to know its name.
 func (s *session) learnModel() error {
 	var d schemas.Decision
-	if err := s.engine.NewScorer().Decide(&schemas.Request{RequestID: "first"}, &d); err != nil {
+	if err := s.engine.NewScorer().Decide(&schemas.Request{RequestID: "first"}, nil, &d); err != nil {
 		return err
 	}
 	if d.Tier != schemas.TierModel {
@@ -187,7 +187,7 @@ func (s *session) warm() error {
 		for g := range schemas.NumGroupSizes {
 			for l := range schemas.NumSessionLengths {
 				c := schemas.Context{Mood: m, GroupSize: g, SessionLength: l}
-				if err := scorer.Decide(&schemas.Request{RequestID: "warm", Context: c, Candidates: all}, &d); err != nil {
+				if err := scorer.Decide(&schemas.Request{RequestID: "warm", Context: c, Candidates: all}, nil, &d); err != nil {
 					return err
 				}
 			}

@@ -24,7 +24,7 @@ func newTestSession(t *testing.T) *session {
 		t.Fatal(err)
 	}
 	params := scoring.DefaultParams()
-	engine, err := scoring.New(params)
+	engine, err := scoring.New(params, scoring.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,8 +36,9 @@ func newTestSession(t *testing.T) *session {
 	if err != nil {
 		t.Fatal(err)
 	}
-	engine.SetCatalog(snapshot)
-	engine.SetModel(m)
+	if err := errors.Join(engine.SetCatalog(t.Context(), snapshot), engine.Deploy(t.Context(), scoring.Deployment{Model: m})); err != nil {
+		t.Fatal(err)
+	}
 	s := &session{items: items, engine: engine}
 	if err := s.learnModel(); err != nil {
 		t.Fatal(err)
@@ -88,7 +89,7 @@ func TestOwnScoringAgreesWithTheEngine(t *testing.T) {
 			t.Fatal(err)
 		}
 		var want, got schemas.Decision
-		if err := errors.Join(engine.Decide(&req, &want), own.Decide(&req, &got)); err != nil {
+		if err := errors.Join(engine.Decide(&req, nil, &want), own.Decide(&req, nil, &got)); err != nil {
 			t.Fatal(err)
 		}
 		if got.Considered != want.Considered || len(got.Items) != schemas.DefaultLimit {
@@ -106,7 +107,7 @@ func TestPlainScorerTakesTheFirstCandidates(t *testing.T) {
 	s := newTestSession(t)
 	ids := []string{s.items[7].ID, s.items[3].ID, s.items[5].ID, s.items[1].ID}
 	var d schemas.Decision
-	if err := plainAnswers(s).Decide(&schemas.Request{RequestID: "r", Limit: 3, Candidates: ids}, &d); err != nil {
+	if err := plainAnswers(s).Decide(&schemas.Request{RequestID: "r", Limit: 3, Candidates: ids}, nil, &d); err != nil {
 		t.Fatal(err)
 	}
 	for i := range 3 {
@@ -124,7 +125,7 @@ func TestObviousResultIsThatOfRecstream(t *testing.T) {
 	s := newTestSession(t)
 	var d schemas.Decision
 	req := schemas.Request{RequestID: "r-1", UserID: "u-1", Limit: 3, RequestedAt: time.Unix(1_700_000_000, 0).UTC()}
-	if err := s.engine.NewScorer().Decide(&req, &d); err != nil {
+	if err := s.engine.NewScorer().Decide(&req, nil, &d); err != nil {
 		t.Fatal(err)
 	}
 	d.ScoredAt, d.QueueTime, d.ScoreTime = time.Unix(1_700_000_001, 5000).UTC(), time.Second, 30*time.Microsecond

@@ -123,7 +123,7 @@ func decideAll(messages []kafka.Message, scorer consumer.Scorer) ([]schemas.Deci
 			return nil, err
 		}
 		req, began, d := event.request(m.Time), time.Now(), &decisions[i]
-		if err := scorer.Decide(&req, d); err != nil {
+		if err := scorer.Decide(&req, nil, d); err != nil {
 			return nil, err
 		}
 		d.ScoredAt, d.ScoreTime = began.UTC(), time.Since(began)

@@ -17,10 +17,11 @@ import (
 // ownScorer is scoring as one writes it first: each candidate is looked up, its features are made, the model is
 // asked, and everything is sorted.
 type ownScorer struct {
-	items   map[string]*schemas.Item
-	trees   *leaves.Ensemble
-	model   *schemas.ModelRef
-	version string
+	items    map[string]*schemas.Item
+	trees    *leaves.Ensemble
+	features *feature.Extractor
+	model    *schemas.ModelRef
+	version  string
 }
 
 // newOwnScorer loads the model and indexes the films by id.
@@ -31,7 +32,11 @@ func newOwnScorer(s *session) (*ownScorer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load model: %w", err)
 	}
-	o := &ownScorer{items: map[string]*schemas.Item{}, trees: trees, model: &s.model, version: s.engine.ConfigVersion()}
+	features, err := feature.New(feature.Default())
+	if err != nil {
+		return nil, err
+	}
+	o := &ownScorer{items: map[string]*schemas.Item{}, trees: trees, features: features, model: &s.model, version: s.engine.ConfigVersion()}
 	for i := range s.items {
 		o.items[s.items[i].ID] = &s.items[i]
 	}
@@ -41,17 +46,21 @@ func newOwnScorer(s *session) (*ownScorer, error) {
 // Begin does nothing: catalogue and model do not change.
 func (o *ownScorer) Begin() error { return nil }
 
+// NeedsProfiles is false: the model's features are of the context and the film.
+func (o *ownScorer) NeedsProfiles() bool { return false }
+
 // Decide scores all candidates of the request.
-func (o *ownScorer) Decide(req *schemas.Request, dst *schemas.Decision) error {
+func (o *ownScorer) Decide(req *schemas.Request, _ *schemas.Profile, dst *schemas.Decision) error {
 	var scored []schemas.ScoredItem
+	var in feature.Inputs
 	for _, id := range req.Candidates {
 		it := o.items[id]
 		if it == nil || it.Hidden || !it.ExpiresAt.IsZero() && !req.RequestedAt.Before(it.ExpiresAt) {
 			continue
 		}
-		x := make([]float64, feature.Num)
-		feature.Request(x, req.Context)
-		feature.Item(x[feature.NumRequest:], it)
+		x := make([]float64, len(o.features.Names()))
+		o.features.Prepare(&in, req, nil)
+		o.features.Vector(x, &in, it)
 		p := o.trees.PredictSingle(x, 0)
 		scored = append(scored, schemas.ScoredItem{ItemID: id, Title: it.Title, Prediction: p, Score: p})
 	}

@@ -30,7 +30,7 @@ func (s *session) stream(ctx context.Context, newScorer func() consumer.Scorer) 
 	if err != nil {
 		return err
 	}
-	cfg.NewScorer = newScorer
+	cfg.Events = consumer.Requests{NewScorer: newScorer, Ledger: postgres.NewLedger(s.database, s.cfg.Kafka.Group, s.cfg.Ledger.LookBack)}
 
 	running, stop := context.WithCancel(ctx)
 	defer stop()
@@ -47,7 +47,7 @@ func (s *session) stream(ctx context.Context, newScorer func() consumer.Scorer) 
 	return errors.Join(err, <-ended)
 }
 
-// consumerConfig wires the parts up as the service does, apart from the scorer. What leaves is counted.
+// consumerConfig wires the parts up as the service does, apart from what is done with the events. What leaves is counted.
 func (s *session) consumerConfig(client *kafka.Client, published *tally) (consumer.Config, error) {
 	k, c := s.cfg.Kafka, s.cfg.Consumer
 	dialer, err := kafkaconn.NewDialer(k)
@@ -73,7 +73,6 @@ func (s *session) consumerConfig(client *kafka.Client, published *tally) (consum
 		DrainTimeout:      c.DrainTimeout,
 		StallWarning:      c.StallWarning,
 		RequestTimeout:    client.Timeout,
-		Ledger:            postgres.NewLedger(s.database, k.Group, s.cfg.Ledger.LookBack),
 		OpenOutbox: func(ctx context.Context) (consumer.Outbox, error) {
 			s.watch.begin()
 			box, err := out.Open(ctx)
@@ -175,8 +174,11 @@ func plainAnswers(s *session) *plainScorer {
 // Begin does nothing.
 func (p *plainScorer) Begin() error { return nil }
 
+// NeedsProfiles is false.
+func (p *plainScorer) NeedsProfiles() bool { return false }
+
 // Decide takes the first candidates.
-func (p *plainScorer) Decide(req *schemas.Request, dst *schemas.Decision) error {
+func (p *plainScorer) Decide(req *schemas.Request, _ *schemas.Profile, dst *schemas.Decision) error {
 	items := dst.Items[:0]
 	for _, id := range req.Candidates[:min(len(req.Candidates), req.Limit)] {
 		items = append(items, p.answers[id])

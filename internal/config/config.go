@@ -95,13 +95,15 @@ type Catalog struct {
 	RefreshInterval time.Duration `yaml:"refresh_interval" desc:"Time between looks for changed items"`
 }
 
-// Model says which model file scores.
+// Model says where models are, and which one scores.
 type Model struct {
-	Path           string        `yaml:"path" desc:"LightGBM model file; empty scores without a model"`
-	Name           string        `yaml:"name" desc:"Name on decisions; empty is the file's name"`
-	Version        string        `yaml:"version" desc:"Version on decisions; empty is taken from the file's hash"`
-	SHA256         string        `yaml:"sha256" desc:"Hash that the file must have, 64 hexadecimal digits; empty accepts any"`
-	ReloadInterval time.Duration `yaml:"reload_interval" desc:"Time between looks for a changed file"`
+	Store          string        `yaml:"store" desc:"Directory of bundles; the database says which is active: see 'recstream model'"`
+	Path           string        `yaml:"path" desc:"One model file or bundle instead of a store; without either no model scores"`
+	Name           string        `yaml:"name" desc:"Name on decisions; empty is the file's or the bundle's. Only with path"`
+	Version        string        `yaml:"version" desc:"Version on decisions; empty is the bundle's or taken from the file's hash. Only with path"`
+	SHA256         string        `yaml:"sha256" desc:"Hash that the file must have, 64 hexadecimal digits; empty accepts any. Only with path"`
+	ReloadInterval time.Duration `yaml:"reload_interval" desc:"Time between looks for another active model, for experiments, or for a changed file"`
+	MaxMemory      int           `yaml:"max_memory" desc:"Bytes that one model may take to score fast; with less than it wants it scores slower"`
 }
 
 // Log says what is logged, and how.
@@ -139,7 +141,7 @@ func Default() Config {
 		Database: Database{URL: "postgres://localhost:5432/recstream", MaxConnections: 8},
 		Ledger:   Ledger{Retention: 90 * day, PartitionsAhead: 7, LookBack: 2 * day},
 		Catalog:  Catalog{RefreshInterval: 5 * time.Second},
-		Model:    Model{ReloadInterval: 2 * time.Second},
+		Model:    Model{ReloadInterval: 2 * time.Second, MaxMemory: 1 << 30},
 		Scoring:  scoring.DefaultParams(),
 		Log:      Log{Level: "info", Format: "text"},
 	}

@@ -159,6 +159,8 @@ func (v *validation) ledger(l Ledger) {
 func (v *validation) model(m Model) {
 	digest, err := hex.DecodeString(m.SHA256)
 	v.check(m.SHA256 == "" || err == nil && len(digest) == 32, "model.sha256", "%q is not 64 hexadecimal digits", m.SHA256)
+	v.check(m.Store == "" || m.Path == "", "model.path", "there is a model.store too; one of the two says which model scores")
+	v.check(m.MaxMemory >= 1<<20, "model.max_memory", "%d is less than a mebibyte, 1048576", m.MaxMemory)
 	v.duration("model.reload_interval", m.ReloadInterval, 100*time.Millisecond, time.Hour)
 }
 

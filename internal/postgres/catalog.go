@@ -151,15 +151,3 @@ func textOrNull(s string) *string {
 	}
 	return &s
 }
-
-// RegisterModel returns the model's id in the models table, adding it where it is new.
-func (db *Database) RegisterModel(ctx context.Context, ref schemas.ModelRef) (int32, error) {
-	ctx, cancel := context.WithTimeout(ctx, db.timeout)
-	defer cancel()
-	var id int32
-	// The update changes nothing; it makes RETURNING give the id of a row that is there.
-	err := db.pool.QueryRow(ctx, `INSERT INTO models (name, version, sha256) VALUES ($1, $2, $3)
-		ON CONFLICT (name, version, sha256) DO UPDATE SET name = excluded.name RETURNING id`,
-		ref.Name, ref.Version, ref.SHA256).Scan(&id)
-	return id, wrap("register model", err)
-}

@@ -64,7 +64,7 @@ var operations = map[string]func(context.Context, *Database) error{
 	"ping":    func(ctx context.Context, db *Database) error { return db.Ping(ctx) },
 	"version": func(ctx context.Context, db *Database) error { _, err := db.CatalogVersion(ctx); return err },
 	"register": func(ctx context.Context, db *Database) error {
-		_, err := db.RegisterModel(ctx, schemas.ModelRef{})
+		_, err := db.RegisterModel(ctx, schemas.ModelRef{}, ModelInfo{})
 		return err
 	},
 	"partitions": func(ctx context.Context, db *Database) error {

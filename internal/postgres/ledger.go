@@ -29,40 +29,14 @@ const maxClockSkew = 24 * time.Hour
 // Ledger stores the decisions of one consumer group and the fence of each partition that it reads.
 // It is safe for concurrent use; the batches of one partition come one after the other.
 type Ledger struct {
-	db       *Database
-	group    string
+	fences
 	lookBack time.Duration
 }
 
 // NewLedger returns the ledger of a consumer group. A request id that was answered within lookBack, or on
 // the same UTC day, is not stored again.
 func NewLedger(db *Database, group string, lookBack time.Duration) *Ledger {
-	return &Ledger{db: db, group: group, lookBack: lookBack}
-}
-
-// Fence returns the fence of a partition, the offset after the last event that is stored; ok is false where
-// none was set yet.
-func (l *Ledger) Fence(ctx context.Context, topic string, partition int) (next int64, ok bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, l.db.timeout)
-	defer cancel()
-	err = l.db.pool.QueryRow(ctx,
-		`SELECT next_offset FROM stream_offsets WHERE group_name = $1 AND topic = $2 AND partition = $3`,
-		l.group, topic, partition).Scan(&next)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return 0, false, nil
-	}
-	return next, err == nil, wrapf(err, "read fence of %s/%d", topic, partition)
-}
-
-// SetFence puts the fence of a partition at an offset, whatever it was.
-func (l *Ledger) SetFence(ctx context.Context, topic string, partition int, offset int64) error {
-	ctx, cancel := context.WithTimeout(ctx, l.db.timeout)
-	defer cancel()
-	_, err := l.db.pool.Exec(ctx,
-		`INSERT INTO stream_offsets (group_name, topic, partition, next_offset) VALUES ($1, $2, $3, $4)
-		 ON CONFLICT (group_name, topic, partition) DO UPDATE SET next_offset = $4, updated_at = now()`,
-		l.group, topic, partition, offset)
-	return wrapf(err, "set fence of %s/%d", topic, partition)
+	return &Ledger{fences: fences{db: db, group: group}, lookBack: lookBack}
 }
 
 // Find returns the stored live decisions of those request ids, by id. It looks back from now by the look-back
@@ -129,26 +103,17 @@ func (l *Ledger) record(ctx context.Context, b schemas.Batch) error {
 	return tx.Commit(ctx)
 }
 
-// begin starts the transaction, moves the fence, and takes the midnight lock if it is time. Each statement
-// must see what was committed before it, whatever isolation the database is set to by default.
+// begin starts the transaction, moves the fence, and takes the midnight lock if it is time.
 func (l *Ledger) begin(ctx context.Context, conn *pgx.Conn, b schemas.Batch) (pgx.Tx, error) {
-	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted})
+	tx, err := l.fences.begin(ctx, conn, fenceMove{b.Topic, b.Partition, b.From, b.Next})
 	if err != nil {
 		return nil, err
 	}
-	moved, err := tx.Exec(ctx,
-		`UPDATE stream_offsets SET next_offset = $5, updated_at = now()
-		 WHERE group_name = $1 AND topic = $2 AND partition = $3 AND next_offset = $4`,
-		l.group, b.Topic, b.Partition, b.From, b.Next)
-	if err == nil && moved.RowsAffected() == 0 {
-		err = ErrFenced
-	}
-	if err == nil && nearMidnight(b) {
-		err = l.serialize(ctx, tx, b)
-	}
-	if err != nil {
-		rollback(tx, l.db.timeout)
-		return nil, err
+	if nearMidnight(b) {
+		if err := l.serialize(ctx, tx, b); err != nil {
+			rollback(tx, l.db.timeout)
+			return nil, err
+		}
 	}
 	return tx, nil
 }
@@ -193,21 +158,7 @@ func (l *Ledger) copyDecisions(ctx context.Context, conn *pgconn.PgConn, b schem
 	return err
 }
 
-// errMissingPartition says that the partition of the batch's day was missing. It is there by now, or will be.
-var errMissingPartition = errors.New("the partition of the day was missing; it has been added for the next attempt")
-
-// addMissingPartition makes the partition that the batch's day lacks, so that the next attempt finds it. It
-// never blames the batch: where there is nothing to make, another instance was quicker.
+// addMissingPartition makes the partition that the batch's day lacks, so that the next attempt finds it.
 func (l *Ledger) addMissingPartition(ctx context.Context, b schemas.Batch) error {
-	if _, err := l.db.createPartition(ctx, b.Decisions[0].ScoredAt); err != nil {
-		return wrap("record decisions: add partition", err)
-	}
-	return wrap("record decisions", errMissingPartition)
-}
-
-// rollback ends a transaction that was not committed; after a commit it does nothing.
-func rollback(tx pgx.Tx, timeout time.Duration) {
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	defer cancel()
-	_ = tx.Rollback(ctx)
+	return wrap("record decisions", l.db.addMissingPartition(ctx, tableDecisions, b.Decisions[0].ScoredAt))
 }

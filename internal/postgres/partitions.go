@@ -2,45 +2,74 @@ package postgres
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 )
 
-// Partitions says how many of the ledger's day partitions to keep.
+// The tables that are partitioned by day. Each has a pair of functions in the schema that makes and drops them.
+const (
+	tableDecisions = "decisions"
+	tableOutcomes  = "outcomes"
+)
+
+// Partitions says how many day partitions of decisions and of outcomes to keep.
 type Partitions struct {
 	Ahead     int           // days after today that are made ahead of time
 	Retention time.Duration // days wholly older than that are dropped; 0 keeps all
 }
 
-// MaintainPartitions makes the ledger's partitions from the day of now on and drops those past their
-// retention. It returns how many it made and the names of those that it dropped.
+// MaintainPartitions makes the partitions from the day of now on and drops those past their retention. It
+// returns how many it made and the names of those that it dropped.
 func (db *Database) MaintainPartitions(ctx context.Context, now time.Time, p Partitions) (made int, dropped []string, err error) {
-	for day := 0; day <= p.Ahead; day++ {
-		isNew, err := db.createPartition(ctx, utcDay(now).AddDate(0, 0, day))
-		if err != nil {
-			return made, nil, wrap("create partition", err)
-		}
-		if isNew {
-			made++
+	tables := []string{tableDecisions, tableOutcomes}
+	for _, table := range tables {
+		for day := 0; day <= p.Ahead; day++ {
+			isNew, err := db.createPartition(ctx, table, utcDay(now).AddDate(0, 0, day))
+			if err != nil {
+				return made, nil, wrap("create partition", err)
+			}
+			if isNew {
+				made++
+			}
 		}
 	}
-	if p.Retention > 0 {
-		dropped, err = db.dropPartitions(ctx, now.Add(-p.Retention))
+	if p.Retention == 0 {
+		return made, nil, nil
 	}
-	return made, dropped, wrap("drop partitions", err)
+	var errs []error
+	for _, table := range tables { // the readers of one do not keep the other
+		names, err := db.dropPartitions(ctx, table, now.Add(-p.Retention))
+		dropped = append(dropped, names...)
+		errs = append(errs, err)
+	}
+	return made, dropped, wrap("drop partitions", errors.Join(errs...))
 }
 
-func (db *Database) createPartition(ctx context.Context, at time.Time) (made bool, err error) {
+func (db *Database) createPartition(ctx context.Context, table string, at time.Time) (made bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, db.timeout)
 	defer cancel()
-	err = db.pool.QueryRow(ctx, `SELECT decisions_create_partition($1)`, utcDay(at)).Scan(&made)
+	err = db.pool.QueryRow(ctx, fmt.Sprintf(`SELECT %s_create_partition($1)`, table), utcDay(at)).Scan(&made)
 	return made, err
 }
 
-// dropPartitions drops the partitions of the days that ended by then.
-func (db *Database) dropPartitions(ctx context.Context, until time.Time) ([]string, error) {
+// errMissingPartition says that the partition of the batch's day was missing. It is there by now, or will be.
+var errMissingPartition = errors.New("the partition of the day was missing; it has been added for the next attempt")
+
+// addMissingPartition makes the partition that the day of a batch lacks and returns errMissingPartition. It never
+// blames the batch: where there is nothing to make, another instance was quicker.
+func (db *Database) addMissingPartition(ctx context.Context, table string, at time.Time) error {
+	if _, err := db.createPartition(ctx, table, at); err != nil {
+		return fmt.Errorf("add partition: %w", err)
+	}
+	return errMissingPartition
+}
+
+// dropPartitions drops the table's partitions of the days that ended by then.
+func (db *Database) dropPartitions(ctx context.Context, table string, until time.Time) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, db.timeout)
 	defer cancel()
-	rows, err := db.pool.Query(ctx, `SELECT decisions_drop_partitions($1)`, utcDay(until))
+	rows, err := db.pool.Query(ctx, fmt.Sprintf(`SELECT %s_drop_partitions($1)`, table), utcDay(until))
 	if err != nil {
 		return nil, err
 	}

@@ -13,10 +13,22 @@ import (
 	"recstream/schemas"
 )
 
-// partitionNames lists the ledger's partitions, in order.
+// partitionNames lists the ledger's partitions, in order. Outcomes have partitions of the same days.
 func partitionNames(t testing.TB, db *Database) []string {
-	return queryRows[string](t, db, `SELECT inhrelid::regclass::text FROM pg_inherits
-		WHERE inhparent = 'decisions'::regclass ORDER BY 1`)
+	return partitionsOf(t, db, tableDecisions)
+}
+
+func partitionsOf(t testing.TB, db *Database, table string) []string {
+	return queryRows[string](t, db, `SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = $1::regclass ORDER BY 1`, table)
+}
+
+// daysOf takes the table's name off its partitions' names.
+func daysOf(table string, partitions []string) []string {
+	var days []string
+	for _, name := range partitions {
+		days = append(days, strings.TrimPrefix(name, table+"_"))
+	}
+	return days
 }
 
 // recordWithin records as a worker does: again, as long as the error is transient.
@@ -110,29 +122,38 @@ func TestMaintainPartitions(t *testing.T) {
 		dropped []string
 		left    []string
 	}{
-		{"first", noon, Partitions{Ahead: 2}, 3, nil, []string{"decisions_20260314", "decisions_20260315", "decisions_20260316"}},
-		{"again", noon, Partitions{Ahead: 2}, 0, nil, []string{"decisions_20260314", "decisions_20260315", "decisions_20260316"}},
+		{"first", noon, Partitions{Ahead: 2}, 3, nil, []string{"20260314", "20260315", "20260316"}},
+		{"again", noon, Partitions{Ahead: 2}, 0, nil, []string{"20260314", "20260315", "20260316"}},
 		{"next day, all kept within the retention", noon.AddDate(0, 0, 1), Partitions{Ahead: 1, Retention: 24 * time.Hour}, 0, nil,
-			[]string{"decisions_20260314", "decisions_20260315", "decisions_20260316"}},
+			[]string{"20260314", "20260315", "20260316"}},
 		{"a day too old", noon.AddDate(0, 0, 2), Partitions{Ahead: 0, Retention: 24 * time.Hour}, 0,
-			[]string{"decisions_20260314"}, []string{"decisions_20260315", "decisions_20260316"}},
+			[]string{"20260314"}, []string{"20260315", "20260316"}},
 		{"long stopped", noon.AddDate(0, 0, 9), Partitions{Ahead: 0, Retention: 24 * time.Hour}, 1,
-			[]string{"decisions_20260315", "decisions_20260316"}, []string{"decisions_20260323"}},
+			[]string{"20260315", "20260316"}, []string{"20260323"}},
 	}
+	tables := []string{tableDecisions, tableOutcomes}
 	for _, step := range steps {
-		made, dropped, err := db.MaintainPartitions(deadline(t), step.now, step.keep)
-		if err != nil || made != step.made || !slices.Equal(dropped, step.dropped) {
-			t.Errorf("%s: made %d, dropped %v, error %v; want %d, %v", step.name, made, dropped, err, step.made, step.dropped)
+		var want []string
+		for _, table := range tables {
+			for _, day := range step.dropped {
+				want = append(want, table+"_"+day)
+			}
 		}
-		if got := partitionNames(t, db); !slices.Equal(got, step.left) {
-			t.Errorf("%s: partitions %v, want %v", step.name, got, step.left)
+		made, dropped, err := db.MaintainPartitions(deadline(t), step.now, step.keep)
+		if err != nil || made != len(tables)*step.made || !slices.Equal(dropped, want) {
+			t.Errorf("%s: made %d, dropped %v, error %v; want %d of each table, %v", step.name, made, dropped, err, step.made, want)
+		}
+		for _, table := range tables {
+			if got := daysOf(table, partitionsOf(t, db, table)); !slices.Equal(got, step.left) {
+				t.Errorf("%s: partitions of %s %v, want %v", step.name, table, got, step.left)
+			}
 		}
 	}
 }
 
 func TestInstancesMaintainPartitionsTogether(t *testing.T) {
 	db := newDatabase(t)
-	_, err := db.createPartition(deadline(t), noon.AddDate(0, 0, -9))
+	_, err := db.createPartition(deadline(t), tableDecisions, noon.AddDate(0, 0, -9))
 	must(t, err)
 	var wg sync.WaitGroup
 	var made, dropped [4]int
@@ -146,8 +167,8 @@ func TestInstancesMaintainPartitionsTogether(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if m, d := made[0]+made[1]+made[2]+made[3], dropped[0]+dropped[1]+dropped[2]+dropped[3]; m != 4 || d != 1 {
-		t.Errorf("made %v, dropped %v; want 4 and 1 in all", made, dropped)
+	if m, d := made[0]+made[1]+made[2]+made[3], dropped[0]+dropped[1]+dropped[2]+dropped[3]; m != 8 || d != 1 {
+		t.Errorf("made %v, dropped %v; want 8 and 1 in all", made, dropped)
 	}
 }
 
@@ -174,8 +195,8 @@ func TestLongQueriesStopNeitherPartitionsNorBatches(t *testing.T) {
 	must(t, err)
 
 	quick := &Database{pool: db.pool, timeout: 3 * time.Second}
-	if made, _, err := quick.MaintainPartitions(deadline(t), noon, Partitions{Ahead: 1}); made != 1 || err != nil {
-		t.Errorf("made %d partitions beside a reader, error %v; want 1", made, err)
+	if made, _, err := quick.MaintainPartitions(deadline(t), noon, Partitions{Ahead: 1}); made != 3 || err != nil {
+		t.Errorf("made %d partitions beside a reader, error %v; want one of decisions and two of outcomes", made, err)
 	}
 	if _, _, err := quick.MaintainPartitions(deadline(t), noon, Partitions{Retention: time.Hour}); !hasCode(err, "55P03") || !transient(err) {
 		t.Errorf("dropping beside a reader: %v, want to give up soon (55P03) and be asked again", err)

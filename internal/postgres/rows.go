@@ -15,11 +15,12 @@ var copyBuffers = sync.Pool{New: func() any { return new(copyBuffer) }}
 // copyDecisions names the columns in the order in which appendDecision writes them.
 const copyDecisions = `COPY decisions (run_id, request_id, user_id, mood, group_size, session_length,
 	requested_at, scored_at, tier, degraded, model_id, config_version, catalog_version, considered,
-	item_ids, titles, predictions, scores, queue_us, score_us, source_topic, source_partition, source_offset)
+	item_ids, titles, predictions, scores, queue_us, score_us, source_topic, source_partition, source_offset,
+	experiment, variant, user_features, pair_features)
 	FROM STDIN BINARY`
 
 func appendDecision(c *copyBuffer, d *schemas.Decision) {
-	c.row(23)
+	c.row(27)
 	c.int4(LiveRun)
 	c.text(d.RequestID)
 	c.textOrNull(d.UserID)
@@ -44,6 +45,24 @@ func appendDecision(c *copyBuffer, d *schemas.Decision) {
 	c.text(d.Source.Topic)
 	c.int4(int32(d.Source.Partition))
 	c.int8(d.Source.Offset)
+	if d.Experiment == nil {
+		c.null()
+		c.null()
+	} else {
+		c.text(d.Experiment.Name)
+		c.text(d.Experiment.Variant)
+	}
+	appendFeatures(c, d.UserFeatures)
+	appendFeatures(c, d.PairFeatures)
+}
+
+// appendFeatures writes no features as null, and a missing one as NaN.
+func appendFeatures(c *copyBuffer, values []float64) {
+	if len(values) == 0 {
+		c.null()
+		return
+	}
+	c.array(oidFloat8, len(values), false, func(i int) { c.float8(values[i]) })
 }
 
 func appendItems(c *copyBuffer, items []schemas.ScoredItem) {
@@ -63,7 +82,8 @@ const findDecisions = `SELECT d.request_id, coalesce(d.user_id, ''), coalesce(d.
 	coalesce(d.session_length, ''), d.requested_at, d.scored_at, d.tier, d.degraded,
 	d.model_id, m.name, m.version, m.sha256, d.config_version, d.catalog_version, d.considered,
 	d.item_ids, d.titles, d.predictions, d.scores, d.queue_us, d.score_us,
-	d.source_topic, d.source_partition, d.source_offset
+	d.source_topic, d.source_partition, d.source_offset,
+	d.experiment, d.variant, d.user_features, d.pair_features
 	FROM decisions d LEFT JOIN models m ON m.id = d.model_id
 	WHERE d.request_id = ANY($1) AND d.run_id = $2 AND d.scored_at >= $3 AND d.scored_at <= $4
 	ORDER BY d.scored_at`
@@ -88,6 +108,7 @@ func scanDecision(rows pgx.Rows) (*schemas.Decision, error) {
 		mood, group, session string
 		modelID              *int32
 		name, version, sum   *string
+		experiment, variant  *string
 		ids, titles          []string
 		predictions          []*float64
 		scores               []float64
@@ -96,7 +117,8 @@ func scanDecision(rows pgx.Rows) (*schemas.Decision, error) {
 	err := rows.Scan(&d.RequestID, &d.UserID, &mood, &group, &session, &d.RequestedAt, &d.ScoredAt, &d.Tier, &d.Degraded,
 		&modelID, &name, &version, &sum, &d.ConfigVersion, &d.CatalogVersion, &d.Considered,
 		&ids, &titles, &predictions, &scores, &queue, &score,
-		&d.Source.Topic, &d.Source.Partition, &d.Source.Offset)
+		&d.Source.Topic, &d.Source.Partition, &d.Source.Offset,
+		&experiment, &variant, &d.UserFeatures, &d.PairFeatures)
 	if err != nil {
 		return nil, err
 	}
@@ -107,6 +129,9 @@ func scanDecision(rows pgx.Rows) (*schemas.Decision, error) {
 	d.QueueTime, d.ScoreTime = time.Duration(queue)*time.Microsecond, time.Duration(score)*time.Microsecond
 	if modelID != nil {
 		d.Model = &schemas.ModelRef{ID: *modelID, Name: deref(name), Version: deref(version), SHA256: deref(sum)}
+	}
+	if experiment != nil {
+		d.Experiment = &schemas.ExperimentRef{Name: *experiment, Variant: deref(variant)}
 	}
 	d.Items = make([]schemas.ScoredItem, len(ids))
 	for i := range ids {

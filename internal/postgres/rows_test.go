@@ -14,7 +14,7 @@ func registered(t testing.TB, db *Database, names ...string) []schemas.ModelRef 
 	var list []schemas.ModelRef
 	for _, name := range names {
 		ref := schemas.ModelRef{Name: name, Version: "v1", SHA256: fmt.Sprintf("%064x", len(name))}
-		id, err := db.RegisterModel(deadline(t), ref)
+		id, err := db.RegisterModel(deadline(t), ref, ModelInfo{})
 		must(t, err)
 		ref.ID = id
 		list = append(list, ref)
@@ -89,7 +89,7 @@ func TestRegisterModel(t *testing.T) {
 	ids := make(chan int32)
 	for range 8 {
 		go func() {
-			id, err := db.RegisterModel(t.Context(), ref)
+			id, err := db.RegisterModel(t.Context(), ref, ModelInfo{})
 			if err != nil {
 				t.Error(err)
 			}
@@ -103,7 +103,7 @@ func TestRegisterModel(t *testing.T) {
 		}
 	}
 	ref.Version = "2"
-	if id, err := db.RegisterModel(deadline(t), ref); err != nil || id == first {
+	if id, err := db.RegisterModel(deadline(t), ref, ModelInfo{}); err != nil || id == first {
 		t.Errorf("another version has id %d, error %v; want another than %d", id, err, first)
 	}
 }

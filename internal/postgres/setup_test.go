@@ -130,7 +130,7 @@ func newLedger(t testing.TB, db *Database, days ...time.Time) *Ledger {
 		must(t, l.SetFence(deadline(t), topic, partition, 0))
 	}
 	for _, day := range days {
-		_, err := db.createPartition(deadline(t), day)
+		_, err := db.createPartition(deadline(t), tableDecisions, day)
 		must(t, err)
 	}
 	return l

@@ -46,7 +46,9 @@ func (c *Catalog) Refresh(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.Engine.SetCatalog(snapshot)
+	if err := c.Engine.SetCatalog(ctx, snapshot); err != nil {
+		return err
+	}
 	c.version = version
 	c.Log.Info("catalogue in force", keyVersion, version, keyItems, len(items))
 	return nil

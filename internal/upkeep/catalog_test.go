@@ -28,7 +28,7 @@ func (s *shelf) Catalog(context.Context) ([]schemas.Item, int64, error) {
 
 func newEngine(t *testing.T) *scoring.Engine {
 	t.Helper()
-	e, err := scoring.New(scoring.DefaultParams())
+	e, err := scoring.New(scoring.DefaultParams(), scoring.Options{})
 	must(t, err)
 	return e
 }
@@ -37,7 +37,7 @@ func newEngine(t *testing.T) *scoring.Engine {
 func decide(t *testing.T, e *scoring.Engine) schemas.Decision {
 	t.Helper()
 	var d schemas.Decision
-	must(t, e.NewScorer().Decide(&schemas.Request{RequestID: "r", RequestedAt: time.Unix(0, 0)}, &d))
+	must(t, e.NewScorer().Decide(&schemas.Request{RequestID: "r", RequestedAt: time.Unix(0, 0)}, nil, &d))
 	return d
 }
 

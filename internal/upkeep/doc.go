@@ -20,6 +20,9 @@ const (
 	keyModel   = "model"
 	keySHA256  = "sha256"
 	keyReason  = "reason"
+
+	keyExperiment  = "experiment"
+	keyExperiments = "experiments"
 )
 
 // loop calls step until ctx ends, at once and then every interval. An error is logged when it differs from

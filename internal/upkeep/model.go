@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"recstream/internal/postgres"
 	"recstream/schemas"
 	"recstream/scoring"
 	"recstream/scoring/model"
@@ -16,7 +17,7 @@ import (
 
 // ModelStore gives models the ids that decisions refer to.
 type ModelStore interface {
-	RegisterModel(context.Context, schemas.ModelRef) (int32, error)
+	RegisterModel(context.Context, schemas.ModelRef, postgres.ModelInfo) (int32, error)
 }
 
 // Model gives an engine the model of a file, whenever the file has changed. A file that is missing or
@@ -90,7 +91,7 @@ func (m *Model) load() {
 	if refused, ok := errors.AsType[*model.LoadError](err); ok {
 		reason = refused.Reason
 	}
-	m.Engine.SetModelUnavailable(reason)
+	_ = m.Engine.Deploy(context.Background(), scoring.Deployment{Reason: reason}) // it builds nothing that could fail
 	if err.Error() != m.refusal {
 		m.refusal = err.Error()
 		m.Log.Error("model not in force, the tiers below it answer", keyReason, reason, keyError, err)
@@ -123,12 +124,14 @@ func (m *Model) activate(ctx context.Context) error {
 	if m.pending == nil {
 		return nil
 	}
-	id, err := m.Store.RegisterModel(ctx, m.pending.Ref)
+	id, err := m.Store.RegisterModel(ctx, m.pending.Ref, InfoOf(m.pending))
 	if err != nil {
 		return err
 	}
 	m.pending.Ref.ID = id
-	m.Engine.SetModel(m.pending)
+	if err := m.Engine.Deploy(ctx, scoring.Deployment{Model: m.pending}); err != nil {
+		return err
+	}
 	m.Log.Info("model in force", keyModel, m.pending.Ref.Name, keyVersion, m.pending.Ref.Version, keySHA256, m.pending.Ref.SHA256)
 	m.pending = nil
 	return nil

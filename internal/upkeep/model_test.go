@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"recstream/internal/postgres"
 	"recstream/schemas"
 	"recstream/scoring"
 )
@@ -27,7 +28,7 @@ type registry struct {
 	fail error
 }
 
-func (r *registry) RegisterModel(_ context.Context, ref schemas.ModelRef) (int32, error) {
+func (r *registry) RegisterModel(_ context.Context, ref schemas.ModelRef, _ postgres.ModelInfo) (int32, error) {
 	if r.fail != nil {
 		return 0, r.fail
 	}

@@ -32,9 +32,9 @@ func TestPartitionsAreMadeAndDropped(t *testing.T) {
 	must(t, p.Maintain(t.Context()))
 	must(t, p.Maintain(t.Context())) // nothing to do, nothing to say
 	for text, want := range map[string]int{
-		"partitions made\" count=2":       2,
-		"partitions=[decisions_20260314]": 1,
-		"partitions past their retention": 1,
+		"partitions made\" count=4":                             2, // of decisions and of outcomes
+		"partitions=\"[decisions_20260314 outcomes_20260314]\"": 1,
+		"partitions past their retention":                       1,
 	} {
 		if got := book.count(text); got != want {
 			t.Errorf("%q is logged %d times, want %d", text, got, want)

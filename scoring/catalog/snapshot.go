@@ -13,7 +13,6 @@ import (
 	"slices"
 
 	"recstream/schemas"
-	"recstream/scoring/feature"
 )
 
 // Expiries, in Unix microseconds, of items that never expire and of items that always have.
@@ -28,9 +27,8 @@ type Snapshot struct {
 	version  int64
 	items    []schemas.Item
 	index    map[string]int32
-	features []float64 // feature.NumItem values an item, one item after the other
-	expires  []int64   // Unix microseconds, or never; always for a hidden item
-	earliest int64     // the least expiry of an item that is not hidden
+	expires  []int64 // Unix microseconds, or never; always for a hidden item
+	earliest int64   // the least expiry of an item that is not hidden
 	eligible [schemas.NumContexts][]int32
 }
 
@@ -70,9 +68,18 @@ func (s *Snapshot) fillIndex() error {
 	return nil
 }
 
-// fillColumns makes what is looked up item by item: clean numbers, features, expiry.
+// WithRules returns the same items under other rules. The two share all but the contexts' lists.
+func (s *Snapshot) WithRules(rules Rules) (*Snapshot, error) {
+	if err := rules.Validate(); err != nil {
+		return nil, fmt.Errorf("build catalogue: %w", err)
+	}
+	other := *s
+	other.fillContexts(&rules)
+	return &other, nil
+}
+
+// fillColumns makes what is looked up item by item: clean numbers, expiry.
 func (s *Snapshot) fillColumns() {
-	s.features = make([]float64, len(s.items)*feature.NumItem)
 	s.expires = make([]int64, len(s.items))
 	for i := range s.items {
 		it := &s.items[i]
@@ -81,7 +88,6 @@ func (s *Snapshot) fillColumns() {
 				*v = 0
 			}
 		}
-		feature.Item(s.features[i*feature.NumItem:], it)
 		s.expires[i] = expiry(it)
 		if !it.Hidden {
 			s.earliest = min(s.earliest, s.expires[i])
@@ -159,6 +165,9 @@ func (s *Snapshot) Version() int64 { return s.version }
 // Len is the number of items, hidden ones included.
 func (s *Snapshot) Len() int { return len(s.items) }
 
+// Items returns all items, in order. They belong to the snapshot and must not be changed.
+func (s *Snapshot) Items() []schemas.Item { return s.items }
+
 // Item returns item i. It belongs to the snapshot and must not be changed.
 func (s *Snapshot) Item(i int32) *schemas.Item { return &s.items[i] }
 
@@ -166,13 +175,6 @@ func (s *Snapshot) Item(i int32) *schemas.Item { return &s.items[i] }
 func (s *Snapshot) Lookup(id string) (i int32, ok bool) {
 	i, ok = s.index[id]
 	return i, ok
-}
-
-// Features returns the item part of item i's features, feature.NumItem values. It belongs to the snapshot
-// and must not be changed.
-func (s *Snapshot) Features(i int32) []float64 {
-	at := int(i) * feature.NumItem
-	return s.features[at : at+feature.NumItem]
 }
 
 // InContext returns the items that suit c, in ascending order, before expiry and a request's exclusions.

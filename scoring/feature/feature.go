@@ -1,9 +1,3 @@
-// Package feature makes the seventeen inputs of the recommendation model from a request's context and a
-// catalogue item. It owns their names and their order, which a model file has to repeat exactly.
-//
-// A vector has a request part, ten one-hot values that every candidate of a request shares, and an item
-// part, seven values that change only with the catalogue. They are made apart so that each is made once.
-// Every value is finite: what is missing or not a number is 0, as it was when the model was trained.
 package feature
 
 import (

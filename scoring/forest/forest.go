@@ -105,6 +105,7 @@ func (f *Forest) Probabilistic() bool { return f.link.probabilistic() }
 type link struct {
 	kind  linkKind
 	scale float64 // of the raw score, for linkSigmoid
+	trees float64 // where set, raw scores are sums over so many trees, and their mean is transformed
 }
 
 type linkKind uint8
@@ -117,19 +118,23 @@ const (
 	linkSigmoidEach          // linkSigmoid of each output on its own: one-vs-all
 	linkLog1pExp             // log(1+exp(raw)): LightGBM's cross_entropy_lambda
 	linkSquare               // sign(raw)·raw²: LightGBM's regression with reg_sqrt
-	linkProbit               // the normal distribution function of raw: ONNX
 	linkProportion           // raw is the probability already: averaged classifiers
 )
 
 func (l link) probabilistic() bool {
 	switch l.kind {
-	case linkSigmoid, linkSoftmax, linkSigmoidEach, linkProbit, linkProportion:
+	case linkSigmoid, linkSoftmax, linkSigmoidEach, linkProportion:
 		return true
 	}
 	return false
 }
 
 func (l link) apply(scores []float64) {
+	if l.trees > 0 {
+		for i := range scores {
+			scores[i] /= l.trees
+		}
+	}
 	switch l.kind {
 	case linkSoftmax:
 		softmax(scores)
@@ -152,8 +157,6 @@ func (l link) one(raw float64) float64 {
 		return math.Log1p(math.Exp(raw))
 	case linkSquare:
 		return math.Copysign(raw*raw, raw)
-	case linkProbit:
-		return 0.5 * math.Erfc(-raw/math.Sqrt2)
 	}
 	return raw
 }

@@ -42,7 +42,10 @@ func (n *node) goesLeft(x float64) bool {
 	if n.categories == nil {
 		return x <= n.threshold
 	}
-	return n.categories.contains(x) != n.setRight
+	if n.setRight { // XGBoost's, where -0.5 is no category; elsewhere it is category 0
+		return x < 0 || !n.categories.contains(x)
+	}
+	return n.categories.contains(x)
 }
 
 // leaf returns the leaf that row x falls into.

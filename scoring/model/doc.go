@@ -1,17 +1,15 @@
-// Package model loads LightGBM models and predicts with them.
+// Package model owns the decision whether a model can be trusted, and what is kept with one.
 //
-// It owns the decision whether a model file can be trusted. LightGBM's text format has no checksum, and the
-// evaluator behind this package (leaves) does not check what it reads: broken text makes it crash, loop, or
-// score wrongly without a word. So the text is first read and verified here, to the byte where its own
-// tree_sizes allow that, and the evaluator is given only what was verified. Load and Parse promise:
+// A model is a bundle: a directory with the model file as its trainer wrote it and a manifest that says what
+// it is, which features it wants, and what it should predict. Open puts a bundle through gates, from the
+// cheapest to the dearest, and returns a model or a *LoadError, whatever the bytes are:
 //
-//   - they return a model or a *LoadError, whatever the bytes are; they neither panic nor hang;
-//   - a model has the features of package feature, by name and in order, and a binary objective;
-//   - a model's predictions are finite for finite features, and not all alike;
-//   - a file that was cut short is refused. One cut cannot be told from a whole file: the one that removes
-//     exactly the last two lines, which LightGBM's Python package appends and its other writers do not.
-//     They do not matter for prediction.
+//   - the manifest is understood, and the file has its SHA-256;
+//   - package forest verifies the file;
+//   - the features are declared in the model's order, and can be made (package feature);
+//   - the golden rows are predicted as the manifest says;
+//   - no made-up row gives a prediction that is not finite, and not all give the same;
+//   - where leaves, another evaluator, can read the file, it scores the golden rows and the made-up ones alike.
 //
-// Not supported, and refused: linear trees, categorical splits, random forests (average_output), and
-// objectives other than binary.
+// A plain file of LightGBM, XGBoost or ONNX is a model too, if it wants the features of feature.Default.
 package model

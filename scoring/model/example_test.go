@@ -15,5 +15,5 @@ func ExampleLoad() {
 	}
 	// Output:
 	// feature_mismatch
-	// header: the model has 16 features, not 17
+	// the model has 16 features, not 17
 }

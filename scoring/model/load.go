@@ -1,7 +1,6 @@
 package model
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -13,6 +12,8 @@ import (
 	"strings"
 
 	"recstream/schemas"
+	"recstream/scoring/feature"
+	"recstream/scoring/forest"
 )
 
 // MaxFileBytes is the size that a model file may have.
@@ -37,18 +38,88 @@ func (e *LoadError) Error() string {
 // Unwrap returns what was found.
 func (e *LoadError) Unwrap() error { return e.Err }
 
-// Load reads the model file at path. Its name is the file's, without directory and extension. The error is
-// a *LoadError.
+// Load reads the model at path: a bundle's directory, or a plain file. The error is a *LoadError.
 func Load(path string) (*Model, error) {
-	text, err := readFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &LoadError{Reason: schemas.ReasonModelMissing, Name: path, Err: err}
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return Open(path)
 	}
+	data, err := readFile(path)
 	if err != nil {
-		return nil, &LoadError{Reason: schemas.ReasonModelLoadFailed, Name: path, Err: err}
+		return nil, unreadable(path, err)
 	}
 	base := filepath.Base(path)
-	return Parse(strings.TrimSuffix(base, filepath.Ext(base)), text)
+	return Parse(strings.TrimSuffix(base, filepath.Ext(base)), data)
+}
+
+// Parse makes a model of a plain model file that wants the features of feature.Default. Its version is the
+// first 12 digits of the file's SHA-256; a caller that has better names sets Ref before it shares the model.
+// The error is a *LoadError.
+func Parse(name string, data []byte) (*Model, error) {
+	digest := Digest(data)
+	m := &Model{Ref: schemas.ModelRef{Name: name, Version: digest[:versionDigits], SHA256: digest}}
+	if err := m.pass(data, feature.Default()); err != nil {
+		return nil, &LoadError{Reason: reasonOf(err), Name: name, Err: err}
+	}
+	return m, nil
+}
+
+// Open reads the bundle in the directory dir. The error is a *LoadError.
+func Open(dir string) (*Model, error) {
+	text, err := readFile(filepath.Join(dir, ManifestFile))
+	if err != nil {
+		return nil, unreadable(dir, err)
+	}
+	manifest, err := ParseManifest(text)
+	if err != nil {
+		return nil, &LoadError{Reason: schemas.ReasonModelLoadFailed, Name: dir, Err: err}
+	}
+	data, err := readFile(filepath.Join(dir, manifest.File))
+	if err != nil {
+		return nil, unreadable(dir, err)
+	}
+	m := &Model{Ref: schemas.ModelRef{Name: manifest.Name, Version: manifest.Version, SHA256: manifest.SHA256}, manifest: manifest}
+	if digest := Digest(data); digest != manifest.SHA256 {
+		err = fmt.Errorf("%s has the SHA-256 %s, the manifest says %s", manifest.File, digest, manifest.SHA256)
+	} else {
+		err = m.pass(data, feature.Declaration{Features: manifest.Features})
+	}
+	if err != nil {
+		return nil, &LoadError{Reason: reasonOf(err), Name: manifest.Name + "@" + manifest.Version, Err: err}
+	}
+	return m, nil
+}
+
+// pass parses the file and puts the model through the gates.
+func (m *Model) pass(data []byte, declared feature.Declaration) (err error) {
+	if m.forest, err = forest.Parse(data); err != nil {
+		return err
+	}
+	if err := m.checkForest(); err != nil {
+		return err
+	}
+	if m.features, err = feature.New(declared); err != nil {
+		return &featureError{err.Error()}
+	}
+	if err := checkFeatures(m.forest, m.features.Names()); err != nil {
+		return err
+	}
+	if err := m.checkGolden(); err != nil {
+		return err
+	}
+	rows := m.probeRows()
+	if err := m.checkProbes(rows); err != nil {
+		return err
+	}
+	m.opinion, err = m.askLeaves(data, rows)
+	return err
+}
+
+func unreadable(path string, err error) *LoadError {
+	reason := schemas.ReasonModelLoadFailed
+	if errors.Is(err, fs.ErrNotExist) {
+		reason = schemas.ReasonModelMissing
+	}
+	return &LoadError{Reason: reason, Name: path, Err: err}
 }
 
 // readFile reads the file as a whole, so that what is verified is what is hashed, even while another
@@ -60,7 +131,7 @@ func readFile(path string) ([]byte, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, errors.New("is no regular file")
+		return nil, fmt.Errorf("%s is no regular file", path)
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -72,39 +143,15 @@ func readFile(path string) ([]byte, error) {
 		return nil, err
 	}
 	if len(text) > MaxFileBytes {
-		return nil, fmt.Errorf("the file is larger than %d bytes", MaxFileBytes)
+		return nil, fmt.Errorf("%s is larger than %d bytes", path, MaxFileBytes)
 	}
 	return text, nil
 }
 
-// Parse makes a model of the text of a model file. Its version is the first 12 digits of the text's SHA-256;
-// a caller that has better names sets Ref before it shares the model. The error is a *LoadError.
-func Parse(name string, text []byte) (*Model, error) {
-	m, err := parse(text)
-	if err != nil {
-		return nil, &LoadError{Reason: reasonOf(err), Name: name, Err: err}
-	}
-	sum := sha256.Sum256(text)
-	digest := hex.EncodeToString(sum[:])
-	m.Ref = schemas.ModelRef{Name: name, Version: digest[:versionDigits], SHA256: digest}
-	return m, nil
-}
-
-// parse goes from the cheapest check to the dearest: text, evaluator, predictions.
-func parse(text []byte) (*Model, error) {
-	f, err := parseFile(string(text))
-	if err != nil {
-		return nil, err
-	}
-	ensemble, err := evaluator(f)
-	if err != nil {
-		return nil, err
-	}
-	m := &Model{ensemble: ensemble, sigmoid: f.sigmoid, trees: len(f.trees)}
-	if err := probe(m); err != nil {
-		return nil, err
-	}
-	return m, nil
+// Digest is the SHA-256 of a file, in hexadecimal.
+func Digest(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
 }
 
 // featureError is the one kind of refusal with a reason of its own.
@@ -117,17 +164,4 @@ func reasonOf(err error) schemas.Reason {
 		return schemas.ReasonFeatureMismatch
 	}
 	return schemas.ReasonModelLoadFailed
-}
-
-// verifiedText writes, in the format that leaves reads, what parseFile has verified and nothing else. It
-// says v3 whatever the file's version was: the trees are written alike since then.
-func verifiedText(f *file) *bytes.Buffer {
-	b := new(bytes.Buffer)
-	fmt.Fprintf(b, "tree\nversion=v3\nnum_class=1\nnum_tree_per_iteration=1\nmax_feature_idx=%d\n", maxFeature)
-	// leaves takes nothing from the sizes but how many there are.
-	fmt.Fprintf(b, "tree_sizes=1%s\n\n", strings.Repeat(" 1", len(f.trees)-1))
-	for i := range f.trees {
-		f.trees[i].write(b)
-	}
-	return b
 }

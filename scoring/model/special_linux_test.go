@@ -15,7 +15,7 @@ func TestSpecialFilesAreRefusedAtOnce(t *testing.T) {
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range []string{pipe, "/dev/zero", t.TempDir()} {
+	for _, path := range []string{pipe, "/dev/zero"} {
 		_, err := Load(path)
 		var refused *LoadError
 		if !errors.As(err, &refused) || refused.Reason != schemas.ReasonModelLoadFailed {

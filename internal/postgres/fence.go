@@ -1,0 +1,75 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// fences are those of one consumer group.
+type fences struct {
+	db    *Database
+	group string
+}
+
+// Fence returns the fence of a partition, the offset after the last event that is stored; ok is false where
+// none was set yet.
+func (f fences) Fence(ctx context.Context, topic string, partition int) (next int64, ok bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, f.db.timeout)
+	defer cancel()
+	err = f.db.pool.QueryRow(ctx,
+		`SELECT next_offset FROM stream_offsets WHERE group_name = $1 AND topic = $2 AND partition = $3`,
+		f.group, topic, partition).Scan(&next)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, false, nil
+	}
+	return next, err == nil, wrapf(err, "read fence of %s/%d", topic, partition)
+}
+
+// SetFence puts the fence of a partition at an offset, whatever it was.
+func (f fences) SetFence(ctx context.Context, topic string, partition int, offset int64) error {
+	ctx, cancel := context.WithTimeout(ctx, f.db.timeout)
+	defer cancel()
+	_, err := f.db.pool.Exec(ctx,
+		`INSERT INTO stream_offsets (group_name, topic, partition, next_offset) VALUES ($1, $2, $3, $4)
+		 ON CONFLICT (group_name, topic, partition) DO UPDATE SET next_offset = $4, updated_at = now()`,
+		f.group, topic, partition, offset)
+	return wrapf(err, "set fence of %s/%d", topic, partition)
+}
+
+// fenceMove takes the fence of a partition from one offset to another, not below it.
+type fenceMove struct {
+	topic      string
+	partition  int
+	from, next int64
+}
+
+// begin starts a transaction and moves a fence in it; the error is ErrFenced where the fence stands elsewhere.
+// Each statement must see what was committed before it, whatever isolation the database is set to by default.
+func (f fences) begin(ctx context.Context, conn *pgx.Conn, m fenceMove) (pgx.Tx, error) {
+	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted})
+	if err != nil {
+		return nil, err
+	}
+	moved, err := tx.Exec(ctx,
+		`UPDATE stream_offsets SET next_offset = $5, updated_at = now()
+		 WHERE group_name = $1 AND topic = $2 AND partition = $3 AND next_offset = $4`,
+		f.group, m.topic, m.partition, m.from, m.next)
+	if err == nil && moved.RowsAffected() == 0 {
+		err = ErrFenced
+	}
+	if err != nil {
+		rollback(tx, f.db.timeout)
+		return nil, err
+	}
+	return tx, nil
+}
+
+// rollback ends a transaction that was not committed; after a commit it does nothing.
+func rollback(tx pgx.Tx, timeout time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	_ = tx.Rollback(ctx)
+}

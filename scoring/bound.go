@@ -1,0 +1,54 @@
+package scoring
+
+import (
+	"context"
+	"fmt"
+
+	"recstream/schemas"
+	"recstream/scoring/catalog"
+	"recstream/scoring/feature"
+	"recstream/scoring/forest"
+	"recstream/scoring/model"
+)
+
+// boundModel is a model over the items of a catalogue: everything that can be made of the two beforehand.
+type boundModel struct {
+	model    *model.Model
+	ref      *schemas.ModelRef
+	features *feature.Extractor
+	memo     *memo // nil where predictions depend on more than context and item
+	newRater func() rater
+	predict  func(raw float64) float64
+}
+
+// rater makes raw scores, for one goroutine at a time; see forest.Scorer.
+type rater interface {
+	Score(x []float64, candidates []int32, pairs, out []float64)
+}
+
+func bind(ctx context.Context, m *model.Model, c *catalog.Snapshot, maxBytes int64) (*boundModel, error) {
+	b := &boundModel{model: m, ref: &m.Ref, features: m.Features(), predict: m.Prediction}
+	items := make([]float64, 0, c.Len()*b.features.NumItems())
+	for i := range c.Items() {
+		at := len(items)
+		items = items[:at+b.features.NumItems()]
+		b.features.Item(items[at:], c.Item(int32(i)))
+	}
+	evaluator, err := forest.NewEvaluator(ctx, m.Forest(), forestParts(b.features.Parts()), items, c.Len(), forest.Options{MaxBytes: maxBytes})
+	if err != nil {
+		return nil, fmt.Errorf("model %s %s: %w", m.Ref.Name, m.Ref.Version, err)
+	}
+	b.newRater = func() rater { return evaluator.NewScorer() }
+	if b.features.ContextOnly() {
+		b.memo = newMemo(c.Len())
+	}
+	return b, nil
+}
+
+func forestParts(parts []feature.Part) []forest.Part {
+	list := make([]forest.Part, len(parts))
+	for i, p := range parts {
+		list[i] = forest.Part(p) // their values are alike
+	}
+	return list
+}
