@@ -231,8 +231,8 @@ func TestOneUserInPartitionsAtOnce(t *testing.T) {
 		wg.Go(func() {
 			for round := range rounds {
 				var events []*schemas.Feedback
-				for i := range users { // each partition in an order of its own; new users in each round
-					user := (i*(2*partition+1) + partition) % users
+				for i := range users { // each partition in an order of its own; new users every other round
+					user := i * (partition + 1) % users
 					events = append(events, feedback(fmt.Sprintf("user-%d-%d", round/2, user), fmt.Sprint(partition)))
 				}
 				b := feedbackBatch(partition, int64(round*users), events...)

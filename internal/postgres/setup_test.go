@@ -162,10 +162,13 @@ func fenceOf(t testing.TB, l *Ledger, partition int) int64 {
 // describe writes a decision out, so that two can be compared, NaN and all.
 func describe(d *schemas.Decision) string {
 	flat := *d
-	flat.Model = nil
+	flat.Model, flat.Experiment = nil, nil
 	text := fmt.Sprintf("%+v", flat)
 	if d.Model != nil {
 		text += fmt.Sprintf("%+v", *d.Model)
+	}
+	if d.Experiment != nil {
+		text += fmt.Sprintf("%+v", *d.Experiment)
 	}
 	return text
 }
@@ -209,6 +212,10 @@ func (r random) decision(id string, scoredAt time.Time, models []schemas.ModelRe
 	for range r.IntN(4) {
 		d.Items = append(d.Items, schemas.ScoredItem{ItemID: r.text(), Title: r.text(),
 			Prediction: pick(r, math.NaN(), r.Float64()), Score: r.float()})
+	}
+	if r.IntN(2) == 0 {
+		d.Experiment = &schemas.ExperimentRef{Name: r.text(), Variant: r.text()}
+		d.UserFeatures, d.PairFeatures = []float64{r.float(), math.NaN()}, []float64{r.float()}
 	}
 	d.QueueTime = time.Duration(r.Int64N(1<<50)) * time.Microsecond
 	d.ScoreTime = time.Duration(r.Int64N(1<<30)) * time.Microsecond

@@ -18,8 +18,9 @@ import (
 
 // The columns before the features and after them.
 const (
-	before = 7
-	width  = before + feature.Num + 2
+	before   = 7
+	features = 17
+	width    = before + features + 2
 )
 
 // Vector is one pair and what is expected of it.
@@ -32,16 +33,16 @@ type Vector struct {
 }
 
 // Read returns the vectors of the file at path, feature/testdata/vectors.csv.gz as seen from the test's
-// directory. It ends the test on an error, and on a file whose features are not those of package feature.
+// directory. It ends the test on an error, and on a file whose features are not the default ones.
 func Read(t testing.TB, path string) []Vector {
 	t.Helper()
 	rows, err := readRows(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, name := range feature.Names {
-		if got := rows[0][before+i]; got != name {
-			t.Fatalf("%s: column %d is %q, not %q", path, before+i, got, name)
+	for i, f := range feature.Default().Features {
+		if got := rows[0][before+i]; got != f.Name {
+			t.Fatalf("%s: column %d is %q, not %q", path, before+i, got, f.Name)
 		}
 	}
 	list := make([]Vector, len(rows)-1)
@@ -93,7 +94,7 @@ func parse(row []string) (v Vector, err error) {
 	if row[4] != "" {
 		v.Item.Genres = strings.Split(row[4], "|")
 	}
-	v.Features = numbers[before : before+feature.Num]
+	v.Features = numbers[before : before+features]
 	v.Raw, v.Probability = numbers[width-2], numbers[width-1]
 	return v, nil
 }
