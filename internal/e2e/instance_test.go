@@ -24,7 +24,13 @@ type instance struct {
 // serve starts an instance, which is killed at the test's end if it still runs.
 func (s *stack) serve(t *testing.T, extraEnv ...string) *instance {
 	t.Helper()
-	i := &instance{cmd: exec.Command(program, "serve"), log: new(syncBuffer), done: make(chan struct{})}
+	return s.serveProgram(t, program, extraEnv...)
+}
+
+// serveProgram starts an instance of another build of the program.
+func (s *stack) serveProgram(t *testing.T, path string, extraEnv ...string) *instance {
+	t.Helper()
+	i := &instance{cmd: exec.Command(path, "serve"), log: new(syncBuffer), done: make(chan struct{})}
 	i.cmd.Env = append(append([]string{}, s.env...), extraEnv...)
 	i.cmd.Stdout, i.cmd.Stderr = i.log, i.log
 	i.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
