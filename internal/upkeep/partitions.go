@@ -11,7 +11,8 @@ import (
 // partitionInterval is how often the ledger's partitions are looked after. They are made days ahead.
 const partitionInterval = time.Hour
 
-// Partitions makes the ledger's day partitions ahead of time and drops those past their retention.
+// Partitions makes the ledger's day partitions ahead of time and drops those past their retention, and shadow
+// decisions of that age with them.
 type Partitions struct {
 	Database *postgres.Database
 	Keep     postgres.Partitions
@@ -32,6 +33,13 @@ func (p *Partitions) Maintain(ctx context.Context) error {
 	}
 	if len(dropped) > 0 {
 		p.Log.Info("ledger partitions past their retention dropped", "partitions", dropped)
+	}
+	if err != nil || p.Keep.Retention == 0 {
+		return err
+	}
+	shadows, err := p.Database.DropShadows(ctx, p.Now().Add(-p.Keep.Retention))
+	if shadows > 0 {
+		p.Log.Info("shadow decisions past their retention dropped", "count", shadows)
 	}
 	return err
 }

@@ -8,6 +8,7 @@ import (
 
 	"recstream/internal/devstack"
 	"recstream/internal/postgres"
+	"recstream/schemas"
 )
 
 func TestPartitionsAreMadeAndDropped(t *testing.T) {
@@ -28,13 +29,18 @@ func TestPartitionsAreMadeAndDropped(t *testing.T) {
 	p := &Partitions{Database: db, Keep: postgres.Partitions{Ahead: 1, Retention: 24 * time.Hour},
 		Now: func() time.Time { return now }, Log: book.logger()}
 	must(t, p.Maintain(t.Context()))
+	must(t, db.RecordShadows(t.Context(), []*schemas.Decision{
+		{RequestID: "old", Experiment: &schemas.ExperimentRef{}, Degraded: []schemas.Reason{}, ScoredAt: now},
+		{RequestID: "new", Experiment: &schemas.ExperimentRef{}, Degraded: []schemas.Reason{}, ScoredAt: now.AddDate(0, 0, 2)},
+	}))
 	now = now.AddDate(0, 0, 2)
 	must(t, p.Maintain(t.Context()))
 	must(t, p.Maintain(t.Context())) // nothing to do, nothing to say
 	for text, want := range map[string]int{
-		"partitions made\" count=4":                             2, // of decisions and of outcomes
-		"partitions=\"[decisions_20260314 outcomes_20260314]\"": 1,
-		"partitions past their retention":                       1,
+		"partitions made\" count=4":                               2, // of decisions and of outcomes
+		"partitions=\"[decisions_20260314 outcomes_20260314]\"":   1,
+		"partitions past their retention":                         1,
+		"shadow decisions past their retention dropped\" count=1": 1,
 	} {
 		if got := book.count(text); got != want {
 			t.Errorf("%q is logged %d times, want %d", text, got, want)
