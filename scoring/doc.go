@@ -7,16 +7,18 @@
 // eligible items, so a degraded answer never shows what a good one must not. An answer is empty only when
 // nothing is eligible, and then says so.
 //
-// Values in, values out: no globals, no logger, no clock, no I/O. The same request with the same model,
-// parameters and catalogue gives the same decision to the bit. Once its buffers have grown and a prediction
-// has been made before, deciding allocates nothing and takes no lock.
+// Values in, values out: no globals, no logger, no clock, no I/O. The same request with the same deployment,
+// parameters, catalogue and profile gives the same decision to the bit. Once its buffers have grown, deciding
+// allocates nothing and takes no lock.
 //
-// An Engine holds what all workers share; each worker has a Scorer of its own:
+// An Engine holds what all workers share: the catalogue, and the Deployment, which is the model in force and the
+// running experiments. Whatever changes is built aside and swapped in; a batch is decided by one state. Each
+// worker has a Scorer of its own:
 //
-//	engine, err := scoring.New(scoring.DefaultParams())
-//	engine.SetCatalog(snapshot)
-//	engine.SetModel(m)
+//	engine, err := scoring.New(scoring.DefaultParams(), scoring.Options{})
+//	err = engine.SetCatalog(ctx, snapshot)
+//	err = engine.Deploy(ctx, scoring.Deployment{Model: m})
 //	scorer := engine.NewScorer()
 //	err = scorer.Begin() // once a batch
-//	err = scorer.Decide(&request, &decision)
+//	err = scorer.Decide(&request, profile, &decision)
 package scoring
