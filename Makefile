@@ -12,6 +12,8 @@ FUZZTIME      ?= 20000x
 ARGS          ?=
 # File for the benchmark's figures as JSON; none where empty.
 OUT           ?=
+# Any value makes bench-forest a short run that only shows that everything works.
+QUICK         ?=
 
 # A source archive has no git.
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -50,6 +52,10 @@ oracle: ## Train models of every kind afresh and compare scoring/forest with the
 bench: ## Measure requests/s end to end on Apache Kafka; OUT=f.json writes the figures
 	@scripts/kafka.sh install >/dev/null
 	@postgres=$$(scripts/postgres.sh install); RECSTREAM_PG_BIN="$$postgres" go run ./internal/bench -out '$(OUT)'
+
+.PHONY: bench-forest
+bench-forest: ## Measure scoring beside leaves, LightGBM and compiled trees; OUT=f.json, QUICK=1
+	@QUICK='$(QUICK)' scripts/bench-forest.sh -out '$(OUT)'
 
 .PHONY: lint
 lint: ## Check the style and who imports whom; builds the linter at the first call

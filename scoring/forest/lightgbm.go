@@ -84,7 +84,12 @@ func parseLGBHeader(head string) (*lgbHeader, error) {
 	if v := b.values["version"]; v != "v2" && v != "v3" && v != "v4" {
 		return nil, b.fault("version", "%q is none of v2, v3, v4", v)
 	}
-	h := &lgbHeader{objective: b.values["objective"]}
+	h := &lgbHeader{}
+	var given bool
+	h.objective, given = b.values["objective"]
+	if given && h.objective == "" { // none has no such line
+		return nil, b.fault("objective", "it is empty")
+	}
 	_, h.average = b.values["average_output"]
 	for _, step := range []func(*lgbBlock) error{h.parseOutputs, h.parseFeatures, h.parseTreeSizes} {
 		if err := step(b); err != nil {

@@ -36,13 +36,13 @@ const (
 )
 
 // lgbModel is the model with an edit, and with sizes that fit all the same. The edit must change something.
-func lgbModel(tb testing.TB, old, new string) string {
+func lgbModel(tb testing.TB, old, put string) string {
 	tb.Helper()
 	parts := []string{lgbHead, lgbSplit, lgbConstant, lgbTail}
 	changed := old == ""
 	for i := range parts {
 		if !changed && strings.Contains(parts[i], old) {
-			parts[i], changed = strings.Replace(parts[i], old, new, 1), true
+			parts[i], changed = strings.Replace(parts[i], old, put, 1), true
 		}
 	}
 	if !changed {
@@ -82,6 +82,32 @@ func TestLightGBM(t *testing.T) {
 	}
 }
 
+// TestLightGBMNearZero holds that values within ±zeroThreshold decide as 0 does, wherever the threshold is;
+// LightGBM 4.7 scores these so.
+func TestLightGBMNearZero(t *testing.T) {
+	for _, c := range []struct {
+		threshold  string
+		left, over float64 // the largest value that goes left, and one that does not
+	}{
+		{"0", zeroThreshold, 1.1e-35},
+		{"1e-36", zeroThreshold, 1.1e-35},
+		{"1.1e-35", 1.1e-35, 1.2e-35},
+		{"-1e-36", -1.1e-35, -zeroThreshold},
+		{"-1.2e-35", -1.2e-35, -1.1e-35},
+	} {
+		f, err := Parse([]byte(lgbModel(t, "threshold=0.5", "threshold="+c.threshold)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var left, over [1]float64
+		f.Raw([]float64{c.left, 1}, left[:])
+		f.Raw([]float64{c.over, 1}, over[:])
+		if left[0] != 9 || over[0] != 10 {
+			t.Errorf("threshold %s: %v scores %v and %v scores %v, want 9 and 10", c.threshold, c.left, left[0], c.over, over[0])
+		}
+	}
+}
+
 // TestLightGBMAccepted holds what differs from LightGBM's own bytes but is sound.
 func TestLightGBMAccepted(t *testing.T) {
 	for name, text := range map[string]string{
@@ -111,6 +137,7 @@ func TestLightGBMRefused(t *testing.T) {
 		{"features short", "max_feature_idx=1", "max_feature_idx=2", "lightgbm: feature_names: "},
 		{"feature unnamed", "=größe=1 b", "=größe=1 ", "lightgbm: feature_names: "},
 		{"objective", "binary sigmoid:1", "survival", "lightgbm: objective: "},
+		{"objective empty", "binary sigmoid:1", "", "lightgbm: objective: it is empty"},
 		{"objective of classes", "binary sigmoid:1", "multiclass num_class:3", "lightgbm: objective: "},
 		{"sigmoid", "sigmoid:1", "sigmoid:0", "lightgbm: objective: "},
 		{"parameter", "sigmoid:1", "sigmoid:1 sqrt", "lightgbm: objective: "},

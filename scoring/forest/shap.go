@@ -53,6 +53,7 @@ type curve struct {
 type turn struct {
 	hot, cold int32 // slots of an inner split's children; of a twig's, indices into the plan's values
 	curve     int32
+	feature   int32
 	share     float64
 }
 
@@ -122,10 +123,11 @@ func (n *node) way(v float64) uint8 {
 	if n.categories != nil || n.zeroMissing || v != v {
 		goesRight = !n.goesLeft(v)
 	}
-	if goesRight {
-		return 1
+	w := uint8(left)
+	if goesRight { // no jump: the compiler turns the condition into 0 or 1
+		w = right
 	}
-	return 0
+	return w
 }
 
 // integrate adds to phi what a group of points contributes to the integrals of a tree.
@@ -139,14 +141,14 @@ func (e *Explainer) integrate(p *plan, group int32, weights lanes, phi []float64
 	}
 	for i := p.inner; i < len(turns); i++ {
 		t := &turns[i]
-		phi[p.splits[i].node.feature] += twig(t.share, &curves[t.curve], &reach[i], &value[i], p.values[t.hot], p.values[t.cold])
+		phi[t.feature] += twig(t.share, &curves[t.curve], &reach[i], &value[i], p.values[t.hot], p.values[t.cold])
 	}
 	for i, v := range p.values[:p.slots-len(turns)] {
 		value[len(turns)+i] = lanes{v, v, v, v, v, v}
 	}
 	for i := p.inner - 1; i >= 0; i-- {
 		t := &turns[i]
-		phi[p.splits[i].node.feature] += ascend(t.share, &curves[t.curve], &reach[i], &value[i], &value[t.hot], &value[t.cold])
+		phi[t.feature] += ascend(t.share, &curves[t.curve], &reach[i], &value[i], &value[t.hot], &value[t.cold])
 	}
 }
 

@@ -75,7 +75,7 @@ func (f *Forest) noSplits() []int32 {
 }
 
 // shares are the parts of n's cover that its left and its right child have. A cover of 0 is taken as one that
-// vanishes, the same for each leaf, so that the parts are those of the leaves.
+// vanishes, the same for each leaf, so that the parts are those of the leaves. (LightGBM divides by it, and explains with NaN.)
 func (t *tree) shares(n *node) [2]float64 {
 	if n.cover > 0 {
 		_, _, toLeft := t.below(n.left)

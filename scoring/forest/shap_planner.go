@@ -71,9 +71,9 @@ func (b *planner) add(t *tree) {
 		shares := t.shares(n)
 		toLeft, toRight := l.child(n, n.left), l.child(n, n.right)
 		p.splits[l.splits[i]] = split{node: n, above: above, side: o.side, turns: [3]turn{
-			left:    {hot: toLeft, cold: toRight, curve: known, share: met[i] * shares[right]},
-			right:   {hot: toRight, cold: toLeft, curve: known, share: met[i] * shares[left]},
-			unknown: {hot: toLeft, cold: toRight, curve: r.absent, share: shares[right]},
+			left:    {toLeft, toRight, known, n.feature, met[i] * shares[right]},
+			right:   {toRight, toLeft, known, n.feature, met[i] * shares[left]},
+			unknown: {toLeft, toRight, r.absent, n.feature, shares[right]},
 		}}
 	}
 	b.plans = append(b.plans, p)

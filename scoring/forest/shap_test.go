@@ -240,38 +240,34 @@ func TestUnusedFeaturesContributeNothing(t *testing.T) {
 	}
 }
 
-// chain is a tree whose right children are leaves: feature i%features decides at depth i.
+// chain is a tree of which feature i%features decides at depth i: half of the cover goes on, to the left, and half
+// ends in a leaf of 0. The leaf at the end is 1.
 func chain(splits, features int) draft {
-	d := draft{leaves: []float64{1}, cover: []float64{1}}
+	d := draft{leaves: make([]float64, splits+1), cover: make([]float64, splits+1)}
+	d.leaves[0], d.cover[0] = 1, math.Exp2(-float64(splits))
 	for i := range splits {
 		next := int32(i + 1)
 		if i == splits-1 {
 			next = ^0
 		}
 		d.nodes = append(d.nodes, node{feature: int32(i % features), left: next, right: ^int32(i + 1)})
-		d.leaves, d.cover = append(d.leaves, 0), append(d.cover, math.Exp2(float64(-i-1)))
+		d.cover[i+1] = math.Exp2(-float64(i + 1))
 	}
 	return d
 }
 
-// Along a chain with one other leaf a split, each as likely, the leaf at the end is 1 with all features and 2^-n
-// without: by symmetry in the integral, its feature contributions have a closed form when the row reaches the end.
+// With one split on each of n features, a row that comes to the end of the chain owes what it has over the expected
+// value 2^-n to all features alike, by symmetry.
 func TestContributionsOfLongPaths(t *testing.T) {
 	for _, features := range []int{12, 13, 24, 25, 60, maxPath} {
 		t.Run(fmt.Sprint(features), func(t *testing.T) {
-			n := features
-			d := draft{leaves: []float64{1}, cover: []float64{1}}
-			d = chain(n, n)
-			for i := range d.cover { // the leaf at the end has as much as the one beside it
-				d.cover[i] = math.Exp2(float64(n - i))
-			}
-			d.cover[0] = 1
-			f := &Forest{features: make([]string, n), outputs: 1, bias: []float64{0}, divisor: 1}
+			f := &Forest{features: make([]string, features), outputs: 1, bias: []float64{0}, divisor: 1}
+			d := chain(features, features)
 			plant(t, f, &d)
-			phi := explain(t, f, make([]float64, n))
-			for i, got := range phi[:n] {
-				if want := (1 - math.Exp2(float64(-n))) / float64(n); !closeTo(got*float64(n), want*float64(n), exactTolerance) {
-					t.Fatalf("feature %d contributes %v, want %v", i, got, want)
+			want := 1 - math.Exp2(-float64(features))
+			for i, got := range explain(t, f, make([]float64, features))[:features] {
+				if !closeTo(got*float64(features), want, exactTolerance) {
+					t.Fatalf("feature %d contributes %v, want %v", i, got, want/float64(features))
 				}
 			}
 		})

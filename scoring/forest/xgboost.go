@@ -9,7 +9,7 @@ import (
 )
 
 // An XGBoost model is one document, in JSON or UBJSON, that both readers turn into the same object; from there
-// on the formats are one. Its layout, of versions 1.1 to 3.4:
+// on the formats are one. Its layout, as versions 1.1 to 3.2 write it (3.4 keeps weight_drop in the model):
 //
 //	learner.feature_names                        may be missing or empty
 //	learner.learner_model_param.{num_feature, num_class, num_target, base_score}, all strings
@@ -41,7 +41,10 @@ func buildXGBoost(document any) (*Forest, error) {
 	if err != nil {
 		return nil, err
 	}
-	return f, f.readXGBoostTrees(model, weights)
+	if err := f.readXGBoostTrees(model, weights); err != nil {
+		return nil, err
+	}
+	return f, nil
 }
 
 // readXGBoostHead reads all but the trees.
@@ -175,9 +178,7 @@ func xgboostBias(param object, outputs int, margin func(float32) (float32, error
 	return bias, nil
 }
 
-// The links from base_score to a raw score are XGBoost's, in float32 as there. XGBoost takes the logarithm
-// from the C library, which for one number in 200 is not the nearest float32 (glibc 2.36): there the
-// bias is off by one unit in its last place.
+// The links from base_score to a raw score are XGBoost's, in float32 as there.
 
 func same32(score float32) (float32, error) { return score, nil }
 
@@ -185,7 +186,7 @@ func log32(score float32) (float32, error) {
 	if !(score > 0) {
 		return 0, fmt.Errorf("%v is not above 0, and the objective takes its logarithm", score)
 	}
-	return float32(math.Log(float64(score))), nil
+	return logf(score), nil
 }
 
 // logit32 is log(p/(1-p)), with p kept off 0 and 1.

@@ -8,18 +8,25 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 )
+
+// xgboostSmall holds the committed cases once they are read; nobody changes them.
+var xgboostSmall struct {
+	once  sync.Once
+	cases []*oracleCase
+}
 
 // xgboostCase returns a committed case.
 func xgboostCase(tb testing.TB, name string) *oracleCase {
 	tb.Helper()
-	cases := smallCases(tb, "xgboost")
-	i := slices.IndexFunc(cases, func(c *oracleCase) bool { return c.name == name })
+	xgboostSmall.once.Do(func() { xgboostSmall.cases = smallCases(tb, "xgboost") })
+	i := slices.IndexFunc(xgboostSmall.cases, func(c *oracleCase) bool { return c.name == name })
 	if i < 0 {
 		tb.Fatalf("there is no case %q", name)
 	}
-	return cases[i]
+	return xgboostSmall.cases[i]
 }
 
 // document reads the case's model, anew each time.

@@ -152,9 +152,9 @@ func plainBase(learner map[string]any, outputs int) []float32 {
 		switch name := learner["objective"].(map[string]any)["name"].(string); name {
 		case "binary:logistic", "reg:logistic":
 			p := min(max(float32(v), 1e-6), 1-float32(1e-6))
-			scores[i] = -float32(math.Log(float64(1/p - 1)))
+			scores[i] = -logf(1/p - 1)
 		case "count:poisson", "reg:gamma", "reg:tweedie":
-			scores[i] = float32(math.Log(v))
+			scores[i] = logf(float32(v))
 		default:
 			scores[i] = float32(v)
 		}

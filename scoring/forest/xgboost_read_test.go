@@ -143,7 +143,7 @@ func TestReadUBJRefusals(t *testing.T) {
 
 func TestIsUBJ(t *testing.T) {
 	for text, want := range map[string]bool{
-		`{"learner":{}}`: false, "{ ": false, "{}": false, "{\n\t\"a\":1}": false, "{": false,
+		`{"learner":{}}`: false, "{}": false, "{\n\t\"a\":1}": false, `{ "a":1}`: false, "{": false,
 		"{L\x00": true, "{i\x07learner{}}": true, "{#i\x01": true, "{$Z#i\x01": true, "{Ni\x01a": true,
 	} {
 		if got := isUBJ([]byte(text)[1:]); got != want {

@@ -83,13 +83,15 @@ func TestXGBoostRefusals(t *testing.T) {
 		{"leaf overflows the sum", "", "last leaf", 3.4028234e38, -1, "", "overflow"},
 		{"cover is negative", "", "last cover", -1.0, 1, "sum_hessian", "no cover"},
 		{"kinds short", "categories-sets", treePath + "split_type", []float64{}, 1, "split_type", "0 elements"},
-		{"kind unknown", "categories-sets", treePath + "split_type.0", 2.0, 1, "split_type", "of kind 2"},
+		{"kind unknown", "categories-sets", "first kind", 2.0, 1, "split_type", "of kind 2"},
 		{"kind without categories", "", treePath + "split_type.0", 1.0, 1, "split_type", "given: false"},
-		{"categories without kind", "categories-sets", treePath + "split_type.0", 0.0, 1, "split_type", "given: true"},
+		{"categories without kind", "categories-sets", "first kind", 0.0, 1, "split_type", "given: true"},
 		{"categories start elsewhere", "categories-sets", treePath + "categories_segments.0", 1.0, 1, "categories_segments", "starts at 1"},
 		{"categories too many", "categories-sets", treePath + "categories_sizes.0", 1e6, 1, "categories_sizes", "1e+06 categories"},
 		{"categories of none", "categories-sets", treePath + "categories_sizes.0", 0.0, 1, "categories_sizes", "0 categories"},
 		{"categories of no node", "categories-sets", treePath + "categories_nodes.0", 99.0, 1, "categories_nodes", "does not exist"},
+		{"categories of a negative node", "categories-sets", treePath + "categories_nodes.0", -1.0, 1, "categories_nodes", "does not exist"},
+		{"categories out of order", "categories-sets", treePath + "categories_nodes.1", 0.0, 1, "categories_nodes", "not in order"},
 		{"sizes short", "categories-sets", treePath + "categories_sizes", []float64{}, 1, "categories_sizes", "0 elements"},
 		{"segments short", "categories-sets", treePath + "categories_segments", []float64{}, 1, "categories_segments", "0 elements"},
 		{"category is negative", "categories-sets", treePath + "categories.0", -1.0, 1, "categories", "-1 is no category"},
@@ -106,7 +108,7 @@ func TestXGBoostRefusals(t *testing.T) {
 			case "root is deleted":
 				deleteNode(t, document, "0")
 			default:
-				edit(t, document, lastLeaf(t, document, c.path), c.value)
+				edit(t, document, resolve(t, document, c.path), c.value)
 			}
 			_, err := Parse(ubjStyle{}.document(document))
 			e, ok := errors.AsType[*Error](err)
@@ -126,14 +128,18 @@ func deleteNode(t *testing.T, document any, node string) {
 	edit(t, document, treePath+"default_left."+node, 1.0)
 }
 
-// lastLeaf puts the last node of tree 1, a leaf, in the place of the words in a path.
-func lastLeaf(t *testing.T, document any, path string) string {
-	field, ok := map[string]string{"last leaf": "split_conditions.", "last cover": "sum_hessian."}[path]
-	if !ok {
-		return path
+// resolve puts a node of tree 1 in the place of the words in a path.
+func resolve(t *testing.T, document any, path string) string {
+	array := func(key string) []float64 { return lookUp(t, document, treePath+key).([]float64) }
+	switch path {
+	case "last leaf":
+		return treePath + "split_conditions." + strconv.Itoa(len(array("left_children"))-1)
+	case "last cover":
+		return treePath + "sum_hessian." + strconv.Itoa(len(array("left_children"))-1)
+	case "first kind":
+		return treePath + "split_type." + strconv.Itoa(int(array("categories_nodes")[0]))
 	}
-	left := lookUp(t, document, treePath+"left_children").([]float64)
-	return treePath + field + strconv.Itoa(len(left)-1)
+	return path
 }
 
 // TestXGBoostCycles points children back up and at each other.
@@ -146,6 +152,9 @@ func TestXGBoostCycles(t *testing.T) {
 		{"too few leaves", []float64{1, 1, -1}, []float64{2, 2, -1}, "inner nodes need"},
 		{"its own child", []float64{1, -1, 2, 5, -1, -1, -1}, []float64{2, -1, 3, 6, -1, -1, -1}, "node 1 is reached twice"},
 		{"shared leaf", []float64{1, -1, 1, 5, -1, -1, -1}, []float64{2, -1, 2, 6, -1, -1, -1}, "leaf 0 is reached twice"},
+		{"root is a leaf", []float64{-1, 3, 5, -1, -1, -1, -1}, []float64{-1, 4, 6, -1, -1, -1, -1}, "inner nodes need"},
+		{"root is a leaf beside a tree", []float64{-1, 2, -1, -1}, []float64{-1, 3, -1, -1}, "inner nodes need"},
+		{"root is a leaf beside a ring", []float64{-1, 1, -1}, []float64{-1, 2, -1}, "reached twice"},
 		{"ring that the root does not reach", []float64{1, -1, -1, 5, -1, 3, -1}, []float64{2, -1, -1, 6, -1, 4, -1}, "leaves are reached"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

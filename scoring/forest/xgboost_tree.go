@@ -55,9 +55,6 @@ func (r *xgboostTrees) draft(i int, o object, weight float32) (*draft, error) {
 			return nil, err
 		}
 	}
-	if n.left[0] < 0 && len(d.nodes) > 0 {
-		return nil, o.fault("left_children", "the root is a leaf, but there are %d inner nodes", len(d.nodes))
-	}
 	return d, nil
 }
 
@@ -178,7 +175,7 @@ func (n *xgboostNodes) addNode(d *draft, i int, places []int32, features int) er
 func (n *xgboostNodes) split(dst *node, i int) error {
 	condition := float32(n.condition[i])
 	switch {
-	case n.sets != nil && n.sets[i] != nil: // the condition means nothing then
+	case len(n.sets) > 0 && n.sets[i] != nil: // the condition means nothing then
 		dst.categories, dst.setRight = n.sets[i], true
 	case condition != condition:
 		return fault("split_conditions", "node %d: the threshold is NaN", i)
@@ -271,7 +268,7 @@ func readXGBoostCategories(o object) (c xgboostCategories, err error) {
 // checkKinds compares what kind of split each node is said to be with whether it has categories.
 func (c *xgboostCategories) checkKinds(sets []*set) error {
 	for i, kind := range c.kinds {
-		has := sets != nil && sets[i] != nil
+		has := len(sets) > 0 && sets[i] != nil
 		if !(kind == 0 && !has || kind == 1 && has) {
 			return fault("split_type", "node %d is of kind %v, and categories are given: %t", i, kind, has)
 		}

@@ -1,6 +1,6 @@
 """LightGBM models of every kind and what LightGBM predicts with them, in the layout of oracle.py.
 
-    python lightgbm_vectors.py OUTDIR            36 models with 4,000 rows each
+    python lightgbm_vectors.py OUTDIR            64 models with 4,000 rows each
     python lightgbm_vectors.py --small OUTDIR    the same kinds in few trees and rows, those of
                                                  testdata/lightgbm/small.zip, with the old formats of old.zip
 

@@ -1,6 +1,6 @@
 """Contributions of models with many features, whose paths are longer than those of the other generators.
 
-    python shap_vectors.py OUTDIR            models of the sizes that are served, and longer paths; 1,000 rows each
+    python shap_vectors.py OUTDIR            models of the sizes that are served, and longer paths; 300 rows each
     python shap_vectors.py --small OUTDIR    few trees and rows, those of testdata/shap/small.zip
 """
 
@@ -60,9 +60,9 @@ def main():
     args.add_argument("--small", action="store_true")
     args = args.parse_args()
     rng = np.random.default_rng(3)
-    rows = 20 if args.small else 1000
+    rows = 20 if args.small else 300
     above = lambda rng, x: (label(rng, x) > 0).astype(float)
-    sizes = [(3, 31)] if args.small else [(100, 31), (300, 31), (500, 63)]
+    sizes = [(3, 31)] if args.small else [(100, 31), (300, 31), (60, 255)]
     for trees, leaves in sizes:
         write_lightgbm(args.outdir, f"lightgbm-{trees}x{leaves}", rng, above, trees, rows,
                        objective="binary", num_leaves=leaves)

@@ -12,6 +12,7 @@ import argparse
 import json
 import pathlib
 import zipfile
+import zlib
 
 import numpy as np
 import xgboost as xgb
@@ -55,6 +56,7 @@ DELETED = 2**31 - 1  # the feature of nodes that pruning took out
 MODELS = {
     "binary-logistic": ("binary", dict(objective="binary:logistic"), 1),
     "binary-base-score": ("binary", dict(objective="binary:logistic", base_score=0.137), 1),
+    "binary-base-score-0": ("binary", dict(objective="binary:logistic", base_score=0.0), 0.4),
     "binary-logitraw": ("binary", dict(objective="binary:logitraw"), 1),
     "squarederror": ("real", dict(objective="reg:squarederror"), 1),
     "squarederror-large-base": ("real", dict(objective="reg:squarederror", base_score=-123456.7), 1),
@@ -92,8 +94,9 @@ CONTRIBUTIONS = {"binary-logistic", "squarederror", "softprob", "dart", "random-
                  "categories-one-hot", "exact-pruned", "poisson", "only-roots"}
 
 
-def train(name, seed, small):
+def train(name, small):
     label, params, share = MODELS[name]
+    seed = zlib.crc32(name.encode()) % 10000
     rng = np.random.default_rng(seed)
     params = dict(dict(max_depth=3 if small else 6, eta=0.3, nthread=1, seed=seed), **params)
     if small and params.get("max_leaves"):
@@ -189,8 +192,8 @@ def write(outdir, name, model_file, content, x, contrib, directory="xgboost"):
 
 def main(outdir, small):
     models = {}
-    for i, name in enumerate(MODELS):
-        booster = train(name, i, small)
+    for name in MODELS:
+        booster = train(name, small)
         if name == "binary-logistic":
             booster.feature_names = ["a b", "ü", "\"q\"", "x\\y", "=", "6", "日本", "tab\there"]
         models[name] = booster
@@ -209,7 +212,7 @@ def main(outdir, small):
             write(outdir, name + "-ubj", "model.ubj", bytes(booster.save_raw("ubj")), x, False)
     old_models(outdir, small)
     if not small:
-        mutants(outdir, {name: train(name, i, True) for i, name in enumerate(MODELS)}, 400)
+        mutants(outdir, {name: train(name, True) for name in MODELS}, 400)
 
 
 def mutate(rng, document):
