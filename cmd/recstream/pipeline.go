@@ -10,19 +10,18 @@ import (
 	"github.com/cenkalti/backoff/v4"
 	"github.com/segmentio/kafka-go"
 
-	"recstream/consumer"
 	"recstream/internal/config"
 	"recstream/internal/kafkaconn"
 	"recstream/internal/postgres"
 	"recstream/internal/shadow"
 	"recstream/internal/upkeep"
-	"recstream/producer"
 	"recstream/schemas"
 	"recstream/scoring"
 	"recstream/scoring/model"
 )
 
-// pipeline is one instance: everything between the request topic and the result topic, plugged together.
+// pipeline is one instance: everything between the topics that are read and those that are written, plugged
+// together.
 type pipeline struct {
 	cfg       config.Config
 	log       *slog.Logger
@@ -44,7 +43,7 @@ func newPipeline(ctx context.Context, cfg config.Config, log *slog.Logger) (*pip
 		return nil, err
 	}
 	p.client = kafkaconn.NewClient(cfg.Kafka, p.transport)
-	if p.engine, err = scoring.New(cfg.Scoring, scoring.Options{MaxBytes: int64(cfg.Model.MaxMemory)}); err != nil {
+	if p.engine, err = scoring.New(cfg.Scoring, scoring.Options{MaxBytes: int64(cfg.Model.MaxMemory), HalfLife: cfg.Profiles.HalfLife}); err != nil {
 		return nil, err
 	}
 	if p.database, err = openDatabase(ctx, cfg); err != nil {
@@ -98,7 +97,7 @@ func (p *pipeline) run(ctx context.Context, ready func()) error {
 	}
 	defer loops.Wait()
 	defer stopUpkeep()
-	return p.consumer(shadows).Run(ctx)
+	return runAll(ctx, p.services(shadows))
 }
 
 // models is what keeps the engine's models up to date: those of a store, or the one of a path.
@@ -114,42 +113,6 @@ func (p *pipeline) models() interface {
 	return &upkeep.Deployment{Models: model.Store{Dir: m.Store}, Store: p.database, Engine: p.engine,
 		Params:   func(text string) (scoring.Params, error) { return config.Overlay(p.cfg.Scoring, text) },
 		Interval: m.ReloadInterval, Log: p.log}
-}
-
-func (p *pipeline) consumer(shadows *shadow.Shadows) *consumer.Service {
-	k, c := p.cfg.Kafka, p.cfg.Consumer
-	out := producer.New(producer.Config{
-		Client:      p.client,
-		Results:     k.Topics.Results,
-		DeadLetters: k.Topics.DeadLetters,
-		Source:      "/recstream/" + k.Group,
-		Timeout:     p.client.Timeout,
-	})
-	return consumer.New(consumer.Config{
-		Brokers:           k.Brokers,
-		Dialer:            p.dialer,
-		Client:            p.client,
-		Group:             k.Group,
-		Topic:             k.Topics.Requests,
-		BatchRecords:      c.BatchRecords,
-		BatchBytes:        c.BatchBytes,
-		Linger:            c.Linger,
-		FetchMaxWait:      c.FetchMaxWait,
-		SessionTimeout:    k.SessionTimeout,
-		HeartbeatInterval: k.HeartbeatInterval,
-		DrainTimeout:      c.DrainTimeout,
-		StallWarning:      c.StallWarning,
-		RequestTimeout:    p.client.Timeout,
-		Events: consumer.Requests{
-			NewScorer: func() consumer.Scorer {
-				return &liveScorer{Scorer: p.engine.NewScorer(), shadows: shadows, log: p.log}
-			},
-			Ledger: postgres.NewLedger(p.database, k.Group, p.cfg.Ledger.LookBack),
-		},
-		OpenOutbox: func(ctx context.Context) (consumer.Outbox, error) { return out.Open(ctx) },
-		Now:        time.Now,
-		Log:        p.log,
-	})
 }
 
 // step is one thing that must be in place before events are read.

@@ -16,6 +16,7 @@ import (
 
 	"recstream/schemas"
 	"recstream/scoring"
+	"recstream/scoring/profile"
 )
 
 // Config is everything that can be set. The struct tags are the one source of names: yaml is the
@@ -25,6 +26,8 @@ type Config struct {
 	Consumer Consumer       `yaml:"consumer"`
 	Database Database       `yaml:"database"`
 	Ledger   Ledger         `yaml:"ledger"`
+	Feedback Feedback       `yaml:"feedback"`
+	Profiles Profiles       `yaml:"profiles"`
 	Catalog  Catalog        `yaml:"catalog"`
 	Model    Model          `yaml:"model"`
 	Scoring  scoring.Params `yaml:"scoring"`
@@ -34,7 +37,7 @@ type Config struct {
 // Kafka says which cluster, group and topics are used.
 type Kafka struct {
 	Brokers           []string      `yaml:"brokers" desc:"Bootstrap brokers, each host:port"`
-	Group             string        `yaml:"group" desc:"Consumer group; instances that share it share the work"`
+	Group             string        `yaml:"group" desc:"Consumer group; instances that share it share the work. That of feedback has -feedback at the end"`
 	Topics            Topics        `yaml:"topics"`
 	CreateTopics      bool          `yaml:"create_topics" desc:"Create topics that are missing"`
 	Partitions        int           `yaml:"partitions" desc:"Partitions of a created topic"`
@@ -49,8 +52,8 @@ type Kafka struct {
 type Topics struct {
 	Requests    string `yaml:"requests" desc:"Topic of request events, read"`
 	Results     string `yaml:"results" desc:"Topic of result events, written"`
-	Feedback    string `yaml:"feedback" desc:"Topic of feedback events; not read yet"`
-	DeadLetters string `yaml:"dead_letters" desc:"Topic of events that could not be answered, written"`
+	Feedback    string `yaml:"feedback" desc:"Topic of feedback events, read"`
+	DeadLetters string `yaml:"dead_letters" desc:"Topic of events that could not be handled, written"`
 }
 
 // TLS says whether connections to the brokers are encrypted.
@@ -83,11 +86,23 @@ type Database struct {
 	MaxConnections int         `yaml:"max_connections" desc:"Most connections of one instance"`
 }
 
-// Ledger says how long decisions are kept and remembered.
+// Ledger says how long decisions and outcomes are kept, and decisions remembered.
 type Ledger struct {
-	Retention       time.Duration `yaml:"retention" desc:"Age at which a day of decisions is dropped; 0s keeps them forever"`
+	Retention       time.Duration `yaml:"retention" desc:"Age at which a day of decisions and outcomes is dropped; 0s keeps them forever"`
 	PartitionsAhead int           `yaml:"partitions_ahead" desc:"Days for which partitions are made in advance"`
 	LookBack        time.Duration `yaml:"look_back" desc:"Time within which a repeated request id is answered with its first decision"`
+}
+
+// Feedback says whether feedback is read.
+type Feedback struct {
+	Enabled bool `yaml:"enabled" desc:"Read feedback events into outcomes and profiles"`
+}
+
+// Profiles says how users' profiles come about and how they are kept at hand.
+type Profiles struct {
+	HalfLife   time.Duration `yaml:"half_life" desc:"Time in which what feedback says of a user loses half its weight"`
+	CacheBytes int           `yaml:"cache_bytes" desc:"Memory for profiles at hand, in bytes"`
+	CacheTTL   time.Duration `yaml:"cache_ttl" desc:"Time for which a profile at hand is used before it is read again; 0s reads it for every batch"`
 }
 
 // Catalog says how the items are kept fresh.
@@ -140,6 +155,8 @@ func Default() Config {
 		},
 		Database: Database{URL: "postgres://localhost:5432/recstream", MaxConnections: 8},
 		Ledger:   Ledger{Retention: 90 * day, PartitionsAhead: 7, LookBack: 2 * day},
+		Feedback: Feedback{Enabled: true},
+		Profiles: Profiles{HalfLife: profile.DefaultHalfLife, CacheBytes: 64 << 20, CacheTTL: 5 * time.Second},
 		Catalog:  Catalog{RefreshInterval: 5 * time.Second},
 		Model:    Model{ReloadInterval: 2 * time.Second, MaxMemory: 1 << 30},
 		Scoring:  scoring.DefaultParams(),

@@ -182,6 +182,9 @@ func TestValidate(t *testing.T) {
 		"negative retention":       {func(c *Config) { c.Ledger.Retention = -1 }, "ledger.retention"},
 		"no partition ahead":       {func(c *Config) { c.Ledger.PartitionsAhead = 0 }, "ledger.partitions_ahead"},
 		"no look-back":             {func(c *Config) { c.Ledger.LookBack = 0 }, "ledger.look_back"},
+		"short half-life":          {func(c *Config) { c.Profiles.HalfLife = time.Minute }, "profiles.half_life"},
+		"small cache":              {func(c *Config) { c.Profiles.CacheBytes = 0 }, "profiles.cache_bytes"},
+		"negative time to live":    {func(c *Config) { c.Profiles.CacheTTL = -1 }, "profiles.cache_ttl"},
 		"refresh without interval": {func(c *Config) { c.Catalog.RefreshInterval = 0 }, "catalog.refresh_interval"},
 		"short hash":               {func(c *Config) { c.Model.SHA256 = "abc" }, "model.sha256"},
 		"reload without interval":  {func(c *Config) { c.Model.ReloadInterval = 0 }, "model.reload_interval"},
@@ -192,6 +195,7 @@ func TestValidate(t *testing.T) {
 		"sasl is allowed":          {func(c *Config) { c.Kafka.SASL = SASL{"scram-sha-512", "u", "p"} }, ""},
 		"tls is allowed":           {func(c *Config) { c.Kafka.TLS = TLS{true, "ca.pem", "kafka"} }, ""},
 		"no linger is allowed":     {func(c *Config) { c.Consumer.Linger = 0 }, ""},
+		"no cache is allowed":      {func(c *Config) { c.Profiles.CacheTTL = 0 }, ""},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

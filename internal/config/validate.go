@@ -19,6 +19,7 @@ func (c Config) Validate() error {
 	v.consumer(c.Consumer)
 	v.database(c.Database)
 	v.ledger(c.Ledger)
+	v.profiles(c.Profiles)
 	v.duration("catalog.refresh_interval", c.Catalog.RefreshInterval, 100*time.Millisecond, time.Hour)
 	v.model(c.Model)
 	if err := c.Scoring.Validate(); err != nil {
@@ -154,6 +155,12 @@ func (v *validation) ledger(l Ledger) {
 	v.check(l.Retention == 0 || l.Retention > l.LookBack, "ledger.retention",
 		"%s is neither 0s (forever) nor longer than ledger.look_back (%s)",
 		formatDuration(l.Retention), formatDuration(l.LookBack))
+}
+
+func (v *validation) profiles(p Profiles) {
+	v.duration("profiles.half_life", p.HalfLife, time.Hour, 10*365*day)
+	v.whole("profiles.cache_bytes", p.CacheBytes, 1<<20, 1<<30)
+	v.duration("profiles.cache_ttl", p.CacheTTL, 0, time.Hour)
 }
 
 func (v *validation) model(m Model) {

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"testing"
@@ -12,19 +13,25 @@ import (
 	"recstream/schemas"
 )
 
-// awaitCommitted waits until the group has committed everything that was published.
+// awaitCommitted waits until the group has committed every request that was published.
 func (s *stack) awaitCommitted(t *testing.T) {
 	t.Helper()
+	s.awaitGroup(t, s.name, s.requests())
+}
+
+// awaitGroup waits until a group has committed all of a topic.
+func (s *stack) awaitGroup(t *testing.T, group, topic string) {
+	t.Helper()
 	eventually(t, "committed offsets", func() (bool, string) {
-		committed, ends, err := s.progress(t)
+		committed, ends, err := s.progress(t, group, topic)
 		return err == nil && reached(committed, ends), fmt.Sprintf("committed %v, ends %v, error %v", committed, ends, err)
 	})
 }
 
-// allCommitted reports whether the group has committed everything that was published.
-func (s *stack) allCommitted(t *testing.T) bool {
+// allCommitted reports whether a group has committed all of a topic.
+func (s *stack) allCommitted(t *testing.T, group, topic string) bool {
 	t.Helper()
-	committed, ends, err := s.progress(t)
+	committed, ends, err := s.progress(t, group, topic)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,9 +48,9 @@ func reached(committed, ends map[int]int64) bool {
 	return len(ends) == partitions
 }
 
-// progress returns the group's committed offsets, and the ends of the request topic's partitions.
-func (s *stack) progress(t *testing.T) (committed, ends map[int]int64, err error) {
-	if ends, err = s.endOffsets(t, s.requests()); err != nil {
+// progress returns a group's committed offsets, and the ends of the topic's partitions.
+func (s *stack) progress(t *testing.T, group, topic string) (committed, ends map[int]int64, err error) {
+	if ends, err = s.endOffsets(t, topic); err != nil {
 		return nil, nil, err
 	}
 	all := make([]int, partitions)
@@ -51,12 +58,12 @@ func (s *stack) progress(t *testing.T) (committed, ends map[int]int64, err error
 		all[i] = i
 	}
 	res, err := s.client.OffsetFetch(t.Context(), &kafka.OffsetFetchRequest{
-		GroupID: s.name, Topics: map[string][]int{s.requests(): all}})
+		GroupID: group, Topics: map[string][]int{topic: all}})
 	if err != nil {
 		return nil, nil, err
 	}
 	committed = map[int]int64{}
-	for _, p := range res.Topics[s.requests()] {
+	for _, p := range res.Topics[topic] {
 		committed[p.Partition] = p.CommittedOffset
 	}
 	return committed, ends, nil
@@ -159,7 +166,7 @@ func (s *stack) checkDeadLetters(t *testing.T, w *workload, exactlyOnce bool) {
 			if !bytes.Equal(m.Value, w.badValue[key]) { // this client reads null as empty
 				t.Errorf("bad event %s (%s): its bytes were changed", key, header(m, "kind"))
 			}
-			if header(m, schemas.HeaderDLQTopic) != s.requests() || header(m, schemas.HeaderDLQOffset) == "" {
+			if header(m, schemas.HeaderDLQTopic) != cmp.Or(w.badTopic, s.requests()) || header(m, schemas.HeaderDLQOffset) == "" {
 				t.Errorf("bad event %s: headers %v", key, m.Headers)
 			}
 		}

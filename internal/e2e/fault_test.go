@@ -99,7 +99,7 @@ func TestKillNine(t *testing.T) {
 			})
 			sleepRandomly(rng, 30*time.Millisecond)
 			i.kill()
-			if s.allCommitted(t) {
+			if s.allCommitted(t, s.name, s.requests()) {
 				t.Error("the instance had finished its work when it was killed: this kill shows nothing")
 			}
 		}
@@ -125,7 +125,7 @@ func TestInstancesJoinAndLeave(t *testing.T) {
 			second := s.serve(t)
 			eventually(t, "the second instance to share the work", func() (bool, string) {
 				state := second.log.String()
-				return contains(state, "joined consumer group", "partitions=3"), state
+				return contains(state, "joined consumer group", "group="+s.name+" ", "partitions=3"), state
 			})
 			second.stop(t)
 		}
@@ -241,7 +241,7 @@ func testSecondSignal(t *testing.T, s *stack) {
 	w := newWorkload(1_000)
 	i := s.serve(t, "RECSTREAM_CONSUMER_DRAIN_TIMEOUT=1m")
 	eventually(t, "the instance to join", func() (bool, string) {
-		return contains(i.log.String(), "joined consumer group"), i.log.tail(5)
+		return contains(i.log.String(), "joined consumer group", "group="+s.name+" "), i.log.tail(5)
 	})
 	unlock := s.lockLedger(t)
 	s.publish(t, w.messages...)

@@ -149,6 +149,7 @@ func newStack(t *testing.T, brokers []string) *stack {
 func (s *stack) requests() string    { return s.name + ".requests" }
 func (s *stack) results() string     { return s.name + ".results" }
 func (s *stack) deadLetters() string { return s.name + ".dead-letters" }
+func (s *stack) feedback() string    { return s.name + ".feedback" }
 
 // setUp brings schema, catalogue, model and topics in place, with the program's own commands.
 func (s *stack) setUp(t *testing.T) {
@@ -163,7 +164,7 @@ func (s *stack) setUp(t *testing.T) {
 		"RECSTREAM_KAFKA_GROUP="+s.name,
 		"RECSTREAM_KAFKA_TOPICS_REQUESTS="+s.requests(),
 		"RECSTREAM_KAFKA_TOPICS_RESULTS="+s.results(),
-		"RECSTREAM_KAFKA_TOPICS_FEEDBACK="+s.name+".feedback",
+		"RECSTREAM_KAFKA_TOPICS_FEEDBACK="+s.feedback(),
 		"RECSTREAM_KAFKA_TOPICS_DEAD_LETTERS="+s.deadLetters(),
 		"RECSTREAM_KAFKA_SESSION_TIMEOUT=6s",
 		"RECSTREAM_KAFKA_HEARTBEAT_INTERVAL=500ms",
@@ -194,7 +195,7 @@ func (s *stack) putModel(t *testing.T, text []byte) {
 func (s *stack) createTopics(t *testing.T) {
 	t.Helper()
 	var topics []kafka.TopicConfig
-	for _, name := range []string{s.requests(), s.results(), s.deadLetters(), s.name + ".feedback"} {
+	for _, name := range []string{s.requests(), s.results(), s.deadLetters(), s.feedback()} {
 		topics = append(topics, kafka.TopicConfig{Topic: name, NumPartitions: partitions, ReplicationFactor: 1})
 	}
 	res, err := s.client.CreateTopics(within(t), &kafka.CreateTopicsRequest{Topics: topics})

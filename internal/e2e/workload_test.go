@@ -18,6 +18,7 @@ type workload struct {
 	good     int               // requests, ids r-000000 up
 	bad      map[string]string // key of a bad event → the code that it must be refused with
 	badValue map[string][]byte // key of a bad event → its bytes
+	badTopic string            // of the bad events; empty is that of requests
 	named    int               // bad events whose request id can be read: each gets a rejected result
 	messages []kafka.Message
 }
@@ -87,10 +88,16 @@ func goodMessage(i int) kafka.Message {
 	return kafka.Message{Key: []byte(r.PartitionKey()), Value: schemas.AppendRequest(nil, &r)}
 }
 
-// publish writes messages; each key's in their order.
+// publish writes requests; each key's in their order.
 func (s *stack) publish(t *testing.T, messages ...kafka.Message) {
 	t.Helper()
+	s.publishTo(t, s.requests(), messages...)
+}
+
+func (s *stack) publishTo(t *testing.T, topic string, messages ...kafka.Message) {
+	t.Helper()
 	w := s.writer()
+	w.Topic = topic
 	defer w.Close()
 	if err := w.WriteMessages(within(t), messages...); err != nil {
 		t.Fatal(err)

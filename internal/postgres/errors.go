@@ -37,8 +37,9 @@ func (e *Error) Error() string { return e.Op + ": " + e.Err.Error() }
 func (e *Error) Unwrap() error { return e.Err }
 
 // Transient reports whether the operation may succeed later as it is. Only a value that no text or number
-// column takes never will, and a feedback that no profile takes. Everything else is mended by time or by an operator, and waiting loses nothing: a
-// column that a later version has added would otherwise make bad data of every event.
+// column takes never will, and a feedback that no profile takes. Everything else is mended by time or by an
+// operator, and waiting loses nothing: a column that a later version has added would otherwise make bad data of
+// every event.
 func (e *Error) Transient() bool {
 	if refused := (*profileError)(nil); errors.As(e.Err, &refused) {
 		return false
