@@ -6,26 +6,46 @@ import (
 	"slices"
 )
 
-// word is what a mask of up to 64 bits covers: some leaves of a tree, the lowest bit for the leftmost one.
+// word is what a mask of up to 64 bits covers: leaves of one tree in ascending order, the lowest bit for the first.
+// The words of a tree stand next to each other, and those of all trees in the order of the trees.
 type word struct {
-	tree        int32
-	first, last int32 // leaves
+	tree   int32
+	leaves []int32
 }
 
-// wordsOf divides the trees of f into words, in the order of the trees. A tree of more than 64 leaves takes
-// several, each of which leaves its last bit free (see leafValues).
+// wordsOf divides the trees of f into words. A tree of more than 64 leaves takes several, each of which leaves its
+// last bit free (see leafValues).
 func wordsOf(f *Forest) []word {
+	all := make([]int32, f.MaxLeaves())
+	for i := range all {
+		all[i] = int32(i)
+	}
 	var words []word
 	for i := range f.trees {
-		first, leaves := int32(0), int32(len(f.trees[i].leaves))
-		if leaves > 64 {
-			for ; leaves-first > 63; first += 63 {
-				words = append(words, word{int32(i), first, first + 63})
+		leaves := all[:len(f.trees[i].leaves)]
+		if len(leaves) > 64 {
+			for ; len(leaves) > 63; leaves = leaves[63:] {
+				words = append(words, word{int32(i), leaves[:63]})
 			}
 		}
-		words = append(words, word{int32(i), first, leaves})
+		if len(leaves) > 0 {
+			words = append(words, word{int32(i), leaves})
+		}
 	}
 	return words
+}
+
+// all is the mask of all leaves of the word.
+func (w word) all() uint64 { return ^uint64(0) >> (64 - len(w.leaves)) }
+
+// without is the mask of all leaves of the word but first up to last.
+func (w word) without(first, last int32) uint64 {
+	from, _ := slices.BinarySearch(w.leaves, first)
+	to, _ := slices.BinarySearch(w.leaves, last)
+	if from == to {
+		return ^uint64(0)
+	}
+	return ^(^uint64(0) >> (64 - (to - from)) << from)
 }
 
 // cut is what one outcome of a node does to one word: it keeps some of its leaves.
@@ -82,10 +102,15 @@ type cuts struct {
 	bytes    int64
 }
 
-// cutsOf prepares the cuts of f. Where a node is passed to the right, the leaves below its left child go,
-// so that the exit leaf is the first that is left. In trees of several words, only the exit leaf is to be left
-// in the end: there the leaves below a right child go as well.
-func cutsOf(f *Forest, words []word) *cuts {
+// cutsOf prepares the cuts of f by the given features. Where a node is passed to the right, the leaves below its
+// left child go, so that the exit leaf is the first that is left. Where masks are to be exact, which is to say that
+// just the leaves that can be reached are left, the leaves below a right child go as well. So it is in any case in
+// trees of several words: of all their words, only one may keep a leaf in the end.
+func cutsOf(f *Forest, words []word, exact bool, features ...[]int32) *cuts {
+	wanted := make([]bool, len(f.features))
+	for _, feature := range slices.Concat(features...) {
+		wanted[feature] = true
+	}
 	s := &cuts{single: f.numbers.singleInputs, features: make([][]cutGroup, len(f.features))}
 	numerical := make(map[groupKey]int)
 	for w := 0; w < len(words); {
@@ -96,10 +121,13 @@ func cutsOf(f *Forest, words []word) *cuts {
 		t := &f.trees[words[w].tree]
 		for i := range t.nodes {
 			n := &t.nodes[i]
+			if !wanted[n.feature] {
+				continue
+			}
 			g := s.group(n, numerical)
 			for j, word := range words[w : w+count] {
 				g.right = appendCut(g.right, n, word.without(n.first, n.middle), w+j)
-				if count > 1 {
+				if exact || count > 1 {
 					g.left = appendCut(g.left, n, word.without(n.middle, n.last), w+j)
 				}
 			}
@@ -108,15 +136,6 @@ func cutsOf(f *Forest, words []word) *cuts {
 	}
 	s.arrange()
 	return s
-}
-
-// without is the mask of all leaves of the word but first up to last.
-func (w word) without(first, last int32) uint64 {
-	first, last = max(first, w.first)-w.first, min(last, w.last)-w.first
-	if first >= last {
-		return ^uint64(0)
-	}
-	return ^(^uint64(0) >> (64 - (last - first)) << first)
 }
 
 func appendCut(to []cut, n *node, keep uint64, word int) []cut {

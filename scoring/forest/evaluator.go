@@ -21,20 +21,9 @@ const DefaultMaxBytes = 1 << 30
 // Options bound an Evaluator.
 type Options struct {
 	// MaxBytes bounds what is computed for each item and for each bin of a pair feature; 0 is DefaultMaxBytes.
-	// Where that would take more, the evaluator goes without: MethodQuickScorer.
+	// Within it, the fastest method is taken. The least, MethodQuickScorer, computes nothing of that kind.
 	MaxBytes int64
 }
-
-// Method names how an Evaluator works.
-type Method string
-
-// The methods.
-const (
-	MethodMasks32     Method = "masks-32"    // a mask of 32 bits for each tree and item
-	MethodMasks64     Method = "masks-64"    // of 64 bits, for trees of more than 32 leaves
-	MethodMasksWide   Method = "masks-wide"  // several of 64 bits, for trees of more than 64 leaves
-	MethodQuickScorer Method = "quickscorer" // nothing for each item: little memory, several times slower
-)
 
 // Evaluator scores the items of one catalogue with one forest, bit for bit as Forest.Raw does, and many times
 // faster. It does not change, so any number of goroutines may use it, each with a Scorer of its own.
@@ -51,19 +40,26 @@ type Evaluator struct {
 	engine   engine
 }
 
-// engine is a method at work.
-type engine interface{ newScorer() scorer }
-
-// scorer is an engine with the buffers of one goroutine. Its sums are not divided yet.
-type scorer interface {
-	score(x []float64, candidates []int32, pairs, out []float64)
-}
-
 // NewEvaluator prepares f, which must have one output, to score numItems items.
 //
 // parts is the part of each feature. items holds the values of the PartItem features, row by row and in the
 // features' order; the evaluator keeps it, so it must not be changed. The end of ctx ends a long preparation.
 func NewEvaluator(ctx context.Context, f *Forest, parts []Part, items []float64, numItems int, opts Options) (*Evaluator, error) {
+	e, err := newEvaluator(f, parts, items, numItems)
+	if err != nil {
+		return nil, err
+	}
+	if opts.MaxBytes == 0 {
+		opts.MaxBytes = DefaultMaxBytes
+	}
+	if err := e.prepare(ctx, opts.MaxBytes); err != nil {
+		return nil, fmt.Errorf("prepare %d items: %w", numItems, err)
+	}
+	return e, nil
+}
+
+// newEvaluator is an evaluator that is not prepared yet.
+func newEvaluator(f *Forest, parts []Part, items []float64, numItems int) (*Evaluator, error) {
 	e := &Evaluator{forest: f, items: items, numItems: numItems}
 	e.single = f.numbers.singleSums && len(f.trees) > 0 // without trees, the bias is the score as it is
 	if f.outputs != 1 {
@@ -87,52 +83,7 @@ func NewEvaluator(ctx context.Context, f *Forest, parts []Part, items []float64,
 	if numItems < 0 || len(items) != numItems*len(e.item) {
 		return nil, fmt.Errorf("%d items of %d features have %d values", numItems, len(e.item), len(items))
 	}
-	if opts.MaxBytes == 0 {
-		opts.MaxBytes = DefaultMaxBytes
-	}
-	if err := e.prepare(ctx, opts.MaxBytes); err != nil {
-		return nil, fmt.Errorf("prepare %d items: %w", numItems, err)
-	}
 	return e, nil
-}
-
-// prepare chooses the method and gets it ready.
-func (e *Evaluator) prepare(ctx context.Context, maxBytes int64) error {
-	f := e.forest
-	words := wordsOf(f)
-	s, b := cutsOf(f, words), binsOf(f, e.pair)
-	width := int64(8)
-	e.method = MethodMasks64
-	switch largest := f.MaxLeaves(); {
-	case largest <= 32:
-		e.method, width = MethodMasks32, 4
-	case largest > 64:
-		e.method = MethodMasksWide
-	}
-	rows := int64(e.numItems)
-	for i := range b {
-		rows += int64(b[i].len())
-	}
-	e.bytes = s.bytes + 64*width*int64(len(words))
-	masks := rows * width * int64(len(words))
-	if masks > maxBytes {
-		e.method = MethodQuickScorer
-		e.engine = &quickScorer{e, words, s}
-		return ctx.Err()
-	}
-	e.bytes += masks
-	var err error
-	switch {
-	case width == 4 && e.single:
-		e.engine, err = newMasks[uint32, [32]float32, float32](ctx, e, words, s, b)
-	case width == 4:
-		e.engine, err = newMasks[uint32, [32]float64, float64](ctx, e, words, s, b)
-	case e.single:
-		e.engine, err = newMasks[uint64, [64]float32, float32](ctx, e, words, s, b)
-	default:
-		e.engine, err = newMasks[uint64, [64]float64, float64](ctx, e, words, s, b)
-	}
-	return err
 }
 
 // Method says how the evaluator works.

@@ -62,9 +62,8 @@ func leafWise(r *rand.Rand, leaves, features int) draft {
 	for len(open) < leaves {
 		best := slices.MaxFunc(open, func(a, b region) int { return cmp.Compare(a.gain, b.gain) })
 		at := slices.IndexFunc(open, func(g region) bool { return g.gain == best.gain })
-		n := node{feature: int32(float64(features) * r.Float64() * (0.3 + 0.7*r.Float64())), left: ^int32(at), right: ^int32(len(open))}
-		n.feature = n.feature % 2 * int32(features) / 2 // the parts take turns
-		n.feature += int32(r.Float64() * r.Float64() * float64(features) / 2)
+		n := node{left: ^int32(at), right: ^int32(len(open))}
+		n.feature = int32(r.Float64()*r.Float64()*float64(features)/2) + int32(r.IntN(2)*features/2)
 		n.threshold = best.low[n.feature] + (0.1+0.8*r.Float64())*(best.high[n.feature]-best.low[n.feature])
 		left, right := best, best
 		left.high, right.low = slices.Clone(best.high), slices.Clone(best.low)

@@ -110,43 +110,34 @@ type scene struct {
 
 func randomScene(r *rand.Rand, f *Forest, parts []Part, numItems, candidates int) *scene {
 	s := &scene{forest: f, parts: parts, numItems: numItems, x: delicateRow(r, len(parts))}
-	count := func(p Part) (n int) {
-		for _, q := range parts {
-			if p == q {
-				n++
-			}
-		}
-		return n
-	}
-	s.items = delicateRow(r, numItems*count(PartItem))
-	s.pairs = delicateRow(r, candidates*count(PartPair))
+	s.items = delicateRow(r, numItems*s.count(PartItem))
+	s.pairs = delicateRow(r, candidates*s.count(PartPair))
 	for range candidates {
 		s.candidates = append(s.candidates, int32(r.IntN(numItems)))
 	}
 	return s
 }
 
+// count is the number of features of a part.
+func (s *scene) count(p Part) int {
+	n := 0
+	for _, q := range s.parts {
+		if p == q {
+			n++
+		}
+	}
+	return n
+}
+
 // raw is what Forest.Raw gives for the row of candidate i, put together here on its own.
 func (s *scene) raw(i int) float64 {
 	row := slices.Clone(s.x)
-	item, pair := 0, 0
-	var items, pairs int
-	for _, p := range s.parts {
-		switch p {
-		case PartItem:
-			items++
-		case PartPair:
-			pairs++
-		}
-	}
+	items, pairs := s.items[int(s.candidates[i])*s.count(PartItem):], s.pairs[i*s.count(PartPair):]
 	for j, p := range s.parts {
-		switch p {
-		case PartItem:
-			row[j] = s.items[int(s.candidates[i])*items+item]
-			item++
-		case PartPair:
-			row[j] = s.pairs[i*pairs+pair]
-			pair++
+		if p == PartItem {
+			row[j], items = items[0], items[1:]
+		} else if p == PartPair {
+			row[j], pairs = pairs[0], pairs[1:]
 		}
 	}
 	out := []float64{0}
@@ -175,6 +166,34 @@ func (s *scene) check(t testing.TB, scorer *Scorer) {
 	}
 }
 
+// evaluators are those of all methods that there are for the scene.
+func (s *scene) evaluators(t testing.TB) []*Evaluator {
+	t.Helper()
+	var all []*Evaluator
+	add := func(prepare func(*Evaluator) error) {
+		e, err := newEvaluator(s.forest, s.parts, s.items, s.numItems)
+		if err == nil {
+			err = prepare(e)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, e)
+	}
+	words := wordsOf(s.forest)
+	add(func(e *Evaluator) error { e.prepareQuickScorer(words); return nil })
+	add(func(e *Evaluator) error { return e.prepareMasks(t.Context(), words, binsOf(s.forest, e.pair)) })
+	if len(s.pairs) == 0 && !slices.Contains(s.parts, PartPair) {
+		add(func(e *Evaluator) error {
+			return e.prepareClasses(t.Context(), columnsOf(s.forest, e.item))
+		})
+		add(func(e *Evaluator) error {
+			return e.prepareBoth(t.Context(), words, columnsOf(s.forest, e.item), 20)
+		})
+	}
+	return all
+}
+
 func TestScoreEqualsRaw(t *testing.T) {
 	layouts := map[string]func(r *rand.Rand) Part{
 		"all-request":  func(*rand.Rand) Part { return PartRequest },
@@ -189,26 +208,32 @@ func TestScoreEqualsRaw(t *testing.T) {
 		for _, leaves := range []int{1, 8, 32, 64, 65, 200} {
 			t.Run(fmt.Sprintf("%s/%d", name, leaves), func(t *testing.T) {
 				r := rand.New(rand.NewPCG(uint64(leaves), 5))
-				for round := range 25 {
+				for range 25 {
 					f := mixedForest(t, r, 1+r.IntN(12), r.IntN(12), leaves)
 					parts := make([]Part, len(f.features))
 					for i := range parts {
 						parts[i] = layout(r)
 					}
-					s := randomScene(r, f, parts, 1+r.IntN(600), r.IntN(40))
-					opts := Options{MaxBytes: []int64{0, 0, 1, 20_000}[round%4]}
-					e := s.evaluator(t, opts)
-					seen[e.Method()]++
-					scorer := e.NewScorer()
-					for range 4 {
-						s.x = delicateRow(r, len(parts))
-						s.check(t, scorer)
+					s := randomScene(r, f, parts, 1+r.IntN(300), r.IntN(100))
+					for _, e := range s.evaluators(t) {
+						seen[e.Method()]++
+						scorer := e.NewScorer()
+						for range 3 {
+							s.x = delicateRow(r, len(parts))
+							s.check(t, scorer)
+						}
+						if t.Failed() {
+							t.Fatal(e.Method())
+						}
 					}
 				}
 			})
 		}
 	}
-	for _, m := range []Method{MethodMasks32, MethodMasks64, MethodMasksWide, MethodQuickScorer} {
+	for _, m := range []Method{
+		MethodMasks32, MethodMasks64, MethodMasksWide, MethodClasses, MethodQuickScorer,
+		MethodMasks32Classes, MethodMasks64Classes, MethodMasksWideClasses,
+	} {
 		if seen[m] < 20 {
 			t.Errorf("method %s was tried %d times only", m, seen[m])
 		}
@@ -216,21 +241,31 @@ func TestScoreEqualsRaw(t *testing.T) {
 }
 
 func TestBudgetPicksTheMethod(t *testing.T) {
+	const items, trees = 1000, 10
 	for _, c := range []struct {
 		name     string
 		leaves   int
+		pair     bool
 		maxBytes int64
 		want     Method
 	}{
-		{"small trees", 31, 0, MethodMasks32},
-		{"medium trees", 63, 0, MethodMasks64},
-		{"large trees", 200, 0, MethodMasksWide},
-		{"just enough", 31, 1000 * 10 * 4, MethodMasks32},
-		{"one byte less", 31, 1000*10*4 - 1, MethodQuickScorer},
-		{"next to nothing", 200, 1, MethodQuickScorer},
+		{"tiny trees", 4, false, 0, MethodClasses},
+		{"small trees", 20, false, 0, MethodMasks32Classes},
+		{"only one of two fits", 20, false, items * trees * 4, MethodMasks32},
+		{"only the smaller fits", 20, false, items*trees*4 - 1, MethodClasses},
+		{"pairs", 20, true, 0, MethodMasks32},
+		{"pairs, without memory", 20, true, items * trees * 4, MethodQuickScorer},
+		{"medium trees", 63, false, 0, MethodMasks64},
+		{"large trees", 200, false, 0, MethodMasksWideClasses},
+		{"large trees and pairs", 200, true, 0, MethodMasksWide},
+		{"next to nothing", 20, false, 1, MethodQuickScorer},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := benchScene(t, 10, c.leaves, 1000, 10)
+			s := benchScene(t, trees, c.leaves, items, 10)
+			if c.pair {
+				s.parts[0] = PartPair
+				s.pairs = make([]float64, len(s.candidates))
+			}
 			e := s.evaluator(t, Options{MaxBytes: c.maxBytes})
 			if e.Method() != c.want {
 				t.Errorf("method %s, want %s", e.Method(), c.want)
@@ -238,6 +273,7 @@ func TestBudgetPicksTheMethod(t *testing.T) {
 			if e.Bytes() <= 0 {
 				t.Errorf("%d bytes", e.Bytes())
 			}
+			s.check(t, e.NewScorer())
 		})
 	}
 }
@@ -248,10 +284,10 @@ func TestScoreAllocatesNothing(t *testing.T) {
 		for _, leaves := range []int{30, 60, 150} {
 			f := mixedForest(t, r, len(parts), 9, leaves)
 			s := randomScene(r, f, parts, 100, 33)
-			for _, maxBytes := range []int64{0, 1} {
-				scorer, out := s.evaluator(t, Options{MaxBytes: maxBytes}).NewScorer(), make([]float64, len(s.candidates))
+			for _, e := range s.evaluators(t) {
+				scorer, out := e.NewScorer(), make([]float64, len(s.candidates))
 				if n := testing.AllocsPerRun(10, func() { scorer.Score(s.x, s.candidates, s.pairs, out) }); n != 0 {
-					t.Errorf("%d leaves, parts %v, %d bytes: %v allocations", leaves, parts, maxBytes, n)
+					t.Errorf("%d leaves, parts %v, %s: %v allocations", leaves, parts, e.Method(), n)
 				}
 			}
 		}
@@ -261,9 +297,8 @@ func TestScoreAllocatesNothing(t *testing.T) {
 func TestScorersAreIndependent(t *testing.T) {
 	r := rand.New(rand.NewPCG(4, 4))
 	f := mixedForest(t, r, 6, 20, 40)
-	parts := []Part{PartRequest, PartItem, PartPair, PartItem, PartRequest, PartItem}
-	for _, maxBytes := range []int64{0, 1} {
-		e := randomScene(r, f, parts, 50, 0).evaluator(t, Options{MaxBytes: maxBytes})
+	parts := []Part{PartRequest, PartItem, PartRequest, PartItem, PartRequest, PartItem}
+	for _, e := range randomScene(r, f, parts, 50, 0).evaluators(t) {
 		var workers sync.WaitGroup
 		for range 4 {
 			s := randomScene(r, f, parts, 50, 30)

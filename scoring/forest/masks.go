@@ -71,8 +71,8 @@ func leafValues[L [32]F | [64]F, F float32 | float64](f *Forest, words []word) [
 		for j := range len(*table) {
 			(*table)[j] = F(math.Copysign(0, -1))
 		}
-		for j, v := range f.trees[w.tree].leaves[w.first:w.last] {
-			(*table)[j] = F(v)
+		for j, leaf := range w.leaves {
+			(*table)[j] = F(f.trees[w.tree].leaves[leaf])
 		}
 	}
 	return values

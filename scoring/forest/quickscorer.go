@@ -42,8 +42,8 @@ func (s *quickScorerScorer) score(x []float64, candidates []int32, pairs, out []
 func sumLeaves[F float32 | float64](f *Forest, words []word, masks []uint64) F {
 	sum := F(f.bias[0])
 	for i, w := range words {
-		if at := w.first + int32(bits.TrailingZeros64(masks[i])); at < w.last {
-			sum += F(f.trees[w.tree].leaves[at])
+		if at := bits.TrailingZeros64(masks[i]); at < len(w.leaves) {
+			sum += F(f.trees[w.tree].leaves[w.leaves[at]])
 		}
 	}
 	return sum
