@@ -179,10 +179,11 @@ func TestPersonalDecisionsAllocateNothing(t *testing.T) {
 func trial(t *testing.T) Deployment {
 	few := DefaultParams()
 	few.MaxItems = 1
+	most := 0.8
 	return Deployment{
 		Model: loadModel(t, demoModel),
 		Experiments: []Experiment{{
-			Experiment: experiment.Experiment{Name: "trial", Coverage: 0.8, Variants: []experiment.Variant{
+			Experiment: experiment.Experiment{Name: "trial", Coverage: &most, Variants: []experiment.Variant{
 				{Name: "control"}, {Name: "other"}, {Name: "few"}, {Name: "lost"},
 			}, Shadows: []experiment.Variant{{Name: "quiet"}}},
 			Arms:    []Arm{{}, {Model: loadModel(t, otherModel)}, {Params: &few}, {Reason: schemas.ReasonModelMissing}},

@@ -26,7 +26,7 @@ made() {
       rm -rf "$work"
       return 1
     fi
-    settle "$work" "$dir"
+    settle "$work" "$dir" || return
   fi
   echo "$dir"
 }

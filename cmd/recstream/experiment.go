@@ -72,7 +72,7 @@ func newExperimentListCommand(app *app) *cobra.Command {
 			}
 			rows := make([][]string, len(list))
 			for i, x := range list {
-				rows[i] = []string{x.Name, x.state(), x.ChangedAt, percent(x.coverage()), names(x.Variants), names(x.Shadows)}
+				rows[i] = []string{x.Name, x.state(), x.ChangedAt, percent(x.Share()), names(x.Variants), names(x.Shadows)}
 			}
 			return printTable(app.stdout, []string{"NAME", "STATE", "SINCE", "COVERAGE", "VARIANTS", "SHADOWS"}, rows)
 		},
@@ -93,13 +93,6 @@ func (x *storedExperiment) state() string {
 		return "running"
 	}
 	return "stopped"
-}
-
-func (x *storedExperiment) coverage() float64 {
-	if x.Coverage == 0 {
-		return 1
-	}
-	return x.Coverage
 }
 
 func percent(share float64) string { return strconv.FormatFloat(100*share, 'g', 4, 64) + " %" }

@@ -118,7 +118,10 @@ func measureCell(ctx context.Context, o options, list []contender, m *model, w *
 		return nil, err
 	}
 	c.allocs = allocations(scorers[0], w)
-	return c, c.takeTurns(ctx, o, w)
+	if err := c.takeTurns(ctx, o, w); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // takeTurns measures all lanes, for each number of candidates.

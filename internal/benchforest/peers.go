@@ -103,10 +103,8 @@ func readLightGBM(m *model) (*C.lightgbm, error) {
 	path := C.CString(m.path)
 	defer C.free(unsafe.Pointer(path))
 	booster := new(C.lightgbm)
-	if err := failure(C.lightgbm_load(booster, path)); err != nil {
-		return nil, err
-	}
-	return booster, nil
+	text := C.lightgbm_load(booster, path)
+	return booster, failure(text)
 }
 
 // compiledScore calls a compiled model's function.

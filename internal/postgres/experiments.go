@@ -61,6 +61,10 @@ func (db *Database) changeExperiment(ctx context.Context, action string, none er
 	ctx, cancel := context.WithTimeout(ctx, db.timeout)
 	defer cancel()
 	err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+		// One after the other: DeploymentVersion goes by the last number, so none may be committed after a later one.
+		if _, err := tx.Exec(ctx, `LOCK TABLE experiment_changes IN SHARE ROW EXCLUSIVE MODE`); err != nil {
+			return err
+		}
 		var spec string
 		err := tx.QueryRow(ctx, statement, args...).Scan(&spec)
 		if errors.Is(err, pgx.ErrNoRows) {
@@ -103,7 +107,7 @@ func (db *Database) RecordShadows(ctx context.Context, list []*schemas.Decision)
 		ids, predictions, scores := columnsOf(d.Items)
 		batch.Queue(`INSERT INTO shadow_decisions (request_id, experiment, variant, scored_at, tier, degraded,
 			model_id, config_version, item_ids, predictions, scores)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING`,
+			VALUES ($1, $2, $3, $4, $5, coalesce($6, '{}'::text[]), $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING`,
 			d.RequestID, d.Experiment.Name, d.Experiment.Variant, d.ScoredAt, d.Tier, d.Degraded,
 			model, d.ConfigVersion, ids, predictions, scores)
 	}
@@ -121,10 +125,25 @@ func columnsOf(items []schemas.ScoredItem) (ids []string, predictions []*float64
 	return ids, predictions, scores
 }
 
-// DropShadows deletes the shadow decisions of requests that were scored before that time.
-func (db *Database) DropShadows(ctx context.Context, before time.Time) (int64, error) {
+// dropChunk is how many shadow decisions are deleted at once.
+const dropChunk = 20_000
+
+// DropShadows deletes the shadow decisions of requests that were scored before that time, some at once so that a
+// large arrear is worked off as well. It returns how many.
+func (db *Database) DropShadows(ctx context.Context, before time.Time) (total int64, err error) {
+	for {
+		n, err := db.dropShadows(ctx, before)
+		total += n
+		if err != nil || n < dropChunk {
+			return total, wrap("drop shadow decisions", err)
+		}
+	}
+}
+
+func (db *Database) dropShadows(ctx context.Context, before time.Time) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, db.timeout)
 	defer cancel()
-	gone, err := db.pool.Exec(ctx, `DELETE FROM shadow_decisions WHERE scored_at < $1`, before)
-	return gone.RowsAffected(), wrap("drop shadow decisions", err)
+	gone, err := db.pool.Exec(ctx, `DELETE FROM shadow_decisions WHERE ctid = ANY(ARRAY(
+		SELECT ctid FROM shadow_decisions WHERE scored_at < $1 LIMIT $2))`, before, dropChunk)
+	return gone.RowsAffected(), err
 }

@@ -17,7 +17,8 @@ type ModelInfo struct {
 	Features, UserFeatures, PairFeatures []string // names, in order
 }
 
-// RegisterModel returns the model's id in the models table, adding it where it is new.
+// RegisterModel returns the model's id in the models table, adding it where it is new. What the table says of a
+// model is not changed any more: rows of the ledger are read by it.
 func (db *Database) RegisterModel(ctx context.Context, ref schemas.ModelRef, info ModelInfo) (int32, error) {
 	ctx, cancel := context.WithTimeout(ctx, db.timeout)
 	defer cancel()
@@ -25,8 +26,9 @@ func (db *Database) RegisterModel(ctx context.Context, ref schemas.ModelRef, inf
 	err := db.pool.QueryRow(ctx, `INSERT INTO models (name, version, sha256, format, features, user_features, pair_features)
 		VALUES ($1, $2, $3, $4, $5, $6, $7)
 		ON CONFLICT (name, version, sha256) DO UPDATE
-		SET format = excluded.format, features = excluded.features,
-			user_features = excluded.user_features, pair_features = excluded.pair_features RETURNING id`,
+		SET format = coalesce(models.format, excluded.format), features = coalesce(models.features, excluded.features),
+			user_features = coalesce(models.user_features, excluded.user_features),
+			pair_features = coalesce(models.pair_features, excluded.pair_features) RETURNING id`,
 		ref.Name, ref.Version, ref.SHA256, info.Format, info.Features, info.UserFeatures, info.PairFeatures).Scan(&id)
 	return id, wrap("register model", err)
 }
@@ -74,12 +76,14 @@ func (db *Database) ActiveModel(ctx context.Context) (*ModelChange, error) {
 }
 
 // PreviousModel returns the last model that served well before the active one and is another one, nil if there
-// is none.
+// is none. One that was left by a rollback did not serve well, until it is activated again.
 func (db *Database) PreviousModel(ctx context.Context) (*schemas.ModelRef, error) {
 	ctx, cancel := context.WithTimeout(ctx, db.timeout)
 	defer cancel()
 	rows, err := db.pool.Query(ctx, selectChanges+`WHERE c.served_at IS NOT NULL
-		AND c.to_id <> (SELECT to_id FROM model_changes ORDER BY id DESC LIMIT 1) ORDER BY c.id DESC LIMIT 1`)
+		AND c.to_id <> (SELECT to_id FROM model_changes ORDER BY id DESC LIMIT 1)
+		AND NOT EXISTS (SELECT FROM model_changes r WHERE r.id > c.id AND r.action = 'rollback' AND r.from_id = c.to_id)
+		ORDER BY c.id DESC LIMIT 1`)
 	if err != nil {
 		return nil, wrap("read previous model", err)
 	}

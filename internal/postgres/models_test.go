@@ -56,6 +56,17 @@ func TestModelChangesAreTheStateAndTheLog(t *testing.T) {
 	if len(list) != 5 || list[4].From != nil || *list[4].To != models[0] || list[4].ServedAt.IsZero() {
 		t.Errorf("changes %+v", list)
 	}
+	last, err = db.ChangeModel(ctx, last, ModelChange{Actor: "ada", Action: ActionRollback, To: &models[0], Why: "worse"})
+	must(t, err)
+	must(t, db.MarkServed(ctx, last))
+	if p, err := db.PreviousModel(ctx); err != nil || p != nil {
+		t.Errorf("previous %v, error %v: what was rolled back from is none", p, err)
+	}
+	activate(models[1], true)
+	activate(models[2], false)
+	if p, err := db.PreviousModel(ctx); err != nil || p == nil || *p != models[1] {
+		t.Errorf("previous %v, error %v: activated again, it is one", p, err)
+	}
 	if _, err := db.ChangeModel(ctx, last-1, ModelChange{Actor: "bob", Action: ActionRollback, To: &models[0]}); !errors.Is(err, ErrModelChanged) {
 		t.Errorf("a change from an old state: error %v", err)
 	}
@@ -99,6 +110,7 @@ func TestShadowsAreStoredOnceAndDropped(t *testing.T) {
 		d := decision(fmt.Sprint("r", i), noon.Add(time.Duration(i)*time.Hour))
 		d.Experiment = &schemas.ExperimentRef{Name: "ab", Variant: "s"}
 		d.Model = &m
+		d.Degraded = nil // as a scorer leaves it where the model answers
 		d.Items = []schemas.ScoredItem{{ItemID: "a", Prediction: 0.5, Score: 0.5}, {ItemID: "b", Prediction: math.NaN(), Score: 1}}
 		list = append(list, d)
 	}

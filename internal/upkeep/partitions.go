@@ -2,6 +2,7 @@ package upkeep
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -34,12 +35,12 @@ func (p *Partitions) Maintain(ctx context.Context) error {
 	if len(dropped) > 0 {
 		p.Log.Info("ledger partitions past their retention dropped", "partitions", dropped)
 	}
-	if err != nil || p.Keep.Retention == 0 {
+	if p.Keep.Retention == 0 {
 		return err
 	}
-	shadows, err := p.Database.DropShadows(ctx, p.Now().Add(-p.Keep.Retention))
+	shadows, failed := p.Database.DropShadows(ctx, p.Now().Add(-p.Keep.Retention))
 	if shadows > 0 {
 		p.Log.Info("shadow decisions past their retention dropped", "count", shadows)
 	}
-	return err
+	return errors.Join(err, failed)
 }

@@ -15,8 +15,8 @@ type Experiment struct {
 	Name string `yaml:"name" json:"name"`
 	// Seed goes into the hash; empty is the name. Two experiments with one seed split users alike.
 	Seed string `yaml:"seed,omitempty" json:"seed,omitempty"`
-	// Coverage is the share of users that take part, above 0 to 1; 0 stands for 1.
-	Coverage float64 `yaml:"coverage,omitempty" json:"coverage,omitempty"`
+	// Coverage is the share of users that take part, 0 to 1; nil stands for 1.
+	Coverage *float64 `yaml:"coverage,omitempty" json:"coverage,omitempty"`
 	// Namespace keeps experiments from sharing users; nil is none.
 	Namespace *Namespace `yaml:"namespace,omitempty" json:"namespace,omitempty"`
 	Variants  []Variant  `yaml:"variants" json:"variants"`
@@ -40,6 +40,8 @@ type Variant struct {
 	Weight float64 `yaml:"weight,omitempty" json:"weight,omitempty"`
 	// Model is the version that decides, as name@version; empty is the active one.
 	Model string `yaml:"model,omitempty" json:"model,omitempty"`
+	// SHA256 is what the model's bundle must have; the experiment's start fills it in.
+	SHA256 string `yaml:"sha256,omitempty" json:"sha256,omitempty"`
 	// Params are scoring parameters in YAML that replace the configured ones, key by key; empty changes none.
 	Params string `yaml:"params,omitempty" json:"params,omitempty"`
 }
@@ -58,8 +60,8 @@ func (e *Experiment) Validate() error {
 	if !names.MatchString(e.Name) {
 		add("name: %q is not 1 to 64 letters, digits, dots, dashes or underscores", e.Name)
 	}
-	if !(e.Coverage >= 0 && e.Coverage <= 1) {
-		add("coverage: %v is not 0 to 1", e.Coverage)
+	if c := e.Share(); !(c >= 0 && c <= 1) {
+		add("coverage: %v is not 0 to 1", c)
 	}
 	if n := e.Namespace; n != nil {
 		if n.Name == "" {
@@ -118,13 +120,14 @@ func (e *Experiment) Assign(userID string) (variant int, ok bool) {
 	}
 	n := hashV2(e.seed(), userID)
 	if len(e.Variants) == 0 {
-		return -1, n < e.coverage()
+		return -1, n < e.Share()
 	}
 	start := 0.0
 	for i := range e.Variants {
 		// More coverage moves nobody from one variant to another: only where a range ends depends on it.
 		weight := e.weight(i)
-		if n >= start && n < start+e.coverage()*weight {
+		// The conversion keeps the product a product: fused with the sum, it would round otherwise on some machines.
+		if n >= start && n < start+float64(e.Share()*weight) {
 			return i, true
 		}
 		start += weight
@@ -147,11 +150,12 @@ func (e *Experiment) seed() string {
 	return e.Name
 }
 
-func (e *Experiment) coverage() float64 {
-	if e.Coverage == 0 {
+// Share is the share of users that take part.
+func (e *Experiment) Share() float64 {
+	if e.Coverage == nil {
 		return 1
 	}
-	return e.Coverage
+	return *e.Coverage
 }
 
 func (e *Experiment) weight(i int) float64 {

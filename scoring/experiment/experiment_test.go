@@ -47,8 +47,10 @@ func TestNamespaceEqualsGrowthBook(t *testing.T) {
 }
 
 // The cases of GrowthBook's SDKs ("getBucketRange", those that Validate lets pass), seen through Assign: users
-// whose hash lies in a range get its variant, others none.
+// whose hash lies in a range get its variant, others none. The SDKs compare ranges that are rounded; where a hash
+// can lie on an edge, the edge is written as they compute it.
 func TestAssignEqualsGrowthBooksRanges(t *testing.T) {
+	share := 0.2 // no constant: those are exact
 	for _, c := range []struct {
 		name     string
 		coverage float64
@@ -57,24 +59,24 @@ func TestAssignEqualsGrowthBooksRanges(t *testing.T) {
 	}{
 		{"50/50", 1, []float64{0, 0}, [][2]float64{{0, 0.5}, {0.5, 1}}},
 		{"reduced coverage", 0.5, []float64{0, 0}, [][2]float64{{0, 0.25}, {0.5, 0.75}}},
+		{"zero coverage", 0, []float64{0, 0}, [][2]float64{{0, 0}, {0.5, 0.5}}},
 		{"four", 1, []float64{0, 0, 0, 0}, [][2]float64{{0, 0.25}, {0.25, 0.5}, {0.5, 0.75}, {0.75, 1}}},
 		{"uneven", 1, []float64{0.4, 0.6}, [][2]float64{{0, 0.4}, {0.4, 1}}},
 		{"three", 1, []float64{0.2, 0.3, 0.5}, [][2]float64{{0, 0.2}, {0.2, 0.5}, {0.5, 1}}},
-		{"three, reduced", 0.2, []float64{0.2, 0.3, 0.5}, [][2]float64{{0, 0.04}, {0.2, 0.26}, {0.5, 0.6}}},
+		{"three, reduced", 0.2, []float64{0.2, 0.3, 0.5}, [][2]float64{{0, 0.2 * share}, {0.2, 0.2 + 0.3*share}, {0.5, 0.6}}},
 		{"almost 1", 1, []float64{0.4, 0.5999}, [][2]float64{{0, 0.4}, {0.4, 0.9999}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			e := newExperiment(c.coverage, c.weights)
 			for i := range 20_000 {
 				user := fmt.Sprint("user-", i)
-				n, want, edge := hashV2(e.Name, user), -1, false
+				n, want := hashV2(e.Name, user), -1
 				for v, r := range c.ranges {
-					edge = edge || n == r[1] && c.coverage < 1 // there the products' last bit decides
 					if n >= r[0] && n < r[1] {
 						want = v
 					}
 				}
-				if got, ok := e.Assign(user); !edge && (ok != (want >= 0) || ok && got != want) {
+				if got, ok := e.Assign(user); ok != (want >= 0) || ok && got != want {
 					t.Fatalf("%s with hash %v: variant %d, %v; want %d", user, n, got, ok, want)
 				}
 			}
@@ -83,7 +85,7 @@ func TestAssignEqualsGrowthBooksRanges(t *testing.T) {
 }
 
 func newExperiment(coverage float64, weights []float64) *Experiment {
-	e := &Experiment{Name: "ab", Coverage: coverage}
+	e := &Experiment{Name: "ab", Coverage: &coverage}
 	for i, w := range weights {
 		e.Variants = append(e.Variants, Variant{Name: fmt.Sprint("v", i), Weight: w})
 	}
@@ -118,8 +120,8 @@ func TestValidate(t *testing.T) {
 		{"no weights", func(e *Experiment) { e.Variants[0].Weight, e.Variants[1].Weight = 0, 0 }, ""},
 		{"shadows alone", func(e *Experiment) { e.Variants, e.Shadows = nil, []Variant{{Name: "s"}} }, ""},
 		{"name", func(e *Experiment) { e.Name = "a b" }, "name"},
-		{"coverage", func(e *Experiment) { e.Coverage = 1.1 }, "coverage"},
-		{"coverage NaN", func(e *Experiment) { e.Coverage = math.NaN() }, "coverage"},
+		{"coverage", func(e *Experiment) { *e.Coverage = 1.1 }, "coverage"},
+		{"coverage NaN", func(e *Experiment) { *e.Coverage = math.NaN() }, "coverage"},
 		{"namespace name", func(e *Experiment) { e.Namespace = &Namespace{End: 1} }, "namespace.name"},
 		{"namespace range", func(e *Experiment) { e.Namespace = &Namespace{Name: "n", Start: 0.5, End: 0.5} }, "namespace"},
 		{"none", func(e *Experiment) { e.Variants = nil }, "variants"},

@@ -43,6 +43,16 @@ func checkFeatures(f *forest.Forest, declared []string) error {
 	return nil
 }
 
+// HasNames reports whether a model's file names its features; otherwise they have made-up names.
+func HasNames(f *forest.Forest) bool {
+	for i, name := range f.Features() {
+		if !madeUp(name, i) {
+			return true
+		}
+	}
+	return false
+}
+
 // madeUp reports whether a name says no more than that it is feature i: Column_3 is LightGBM's, f3 is
 // XGBoost's and package forest's.
 func madeUp(name string, i int) bool {
@@ -66,9 +76,6 @@ func (m *Model) tolerance() float64 {
 
 // checkGolden predicts the golden rows.
 func (m *Model) checkGolden() error {
-	if m.manifest == nil {
-		return nil
-	}
 	for i, g := range m.manifest.Golden {
 		got := m.Prediction(m.Raw(g.Row))
 		if !(math.Abs(got-g.Prediction) <= m.tolerance()*(1+math.Abs(g.Prediction))) {

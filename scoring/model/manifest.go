@@ -1,11 +1,13 @@
 package model
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/goccy/go-yaml"
@@ -85,7 +87,23 @@ func ParseManifest(text []byte) (*Manifest, error) {
 
 // Encode returns the manifest as YAML.
 func (m *Manifest) Encode() ([]byte, error) {
-	return yaml.MarshalWithOptions(m, yaml.IndentSequence(true))
+	return yaml.MarshalWithOptions(m, yaml.IndentSequence(true), yaml.CustomMarshaler[string](encodeText))
+}
+
+// plainText are texts that YAML reads as they are, unless they are one of its words.
+var plainText = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_./ -]*$`)
+
+// encodeText writes a text, which may be a feature's name of any characters, so that it is read as it was: the
+// library's own way loses tabs and line ends. A JSON string is YAML, too.
+func encodeText(s string) ([]byte, error) {
+	switch strings.ToLower(s) {
+	case "true", "false", "null", "yes", "no", "on", "off", "y", "n":
+	default:
+		if plainText.MatchString(s) && strings.TrimSpace(s) == s {
+			return []byte(s), nil
+		}
+	}
+	return json.Marshal(s)
 }
 
 func (m *Manifest) validate() error {

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"recstream/schemas"
+	"recstream/scoring/forest"
 )
 
 // Store is a directory of bundles: <dir>/<name>/<version>/manifest.yaml. Bundles are put there whole, by a rename,
@@ -83,4 +84,13 @@ func escape(path string) string {
 func SplitName(label string) (name, version string, ok bool) {
 	name, version, ok = strings.Cut(label, "@")
 	return name, version, ok && name != "" && version != ""
+}
+
+// Forest reads the trees of a bundle, without its other gates.
+func (s Store) Forest(e Entry) (*forest.Forest, error) {
+	data, err := readFile(filepath.Join(s.Path(e.Name, e.Version), e.Manifest.File))
+	if err != nil {
+		return nil, err
+	}
+	return forest.Parse(data)
 }
