@@ -25,8 +25,9 @@ type Profiles interface {
 
 // Scorer decides requests. A worker has one of its own.
 type Scorer interface {
-	// Begin takes up the model and the catalogue in force, for the Decide calls of one batch.
+	// Begin takes up the model and the catalogue in force, for the Decide calls of one batch; End lets go of them.
 	Begin() error
+	End()
 	// NeedsProfiles reports whether the batch's decisions depend on what is known of the users.
 	NeedsProfiles() bool
 	// Decide fills in the decision but for its times and its source, for a user of that profile, nil for none.
@@ -129,6 +130,7 @@ func (s *requestHandler) answer(ctx context.Context, p part) error {
 				return err
 			}
 			begun = true
+			defer s.scorer.End()
 		}
 		if err := s.decide(i, now); err != nil {
 			return err

@@ -138,6 +138,8 @@ type scorer struct {
 
 func (s *scorer) NeedsProfiles() bool { return s.profiles }
 
+func (s *scorer) End() {}
+
 func (s *scorer) Begin() error {
 	if s.begin != nil {
 		return s.begin()

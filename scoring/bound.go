@@ -3,6 +3,8 @@ package scoring
 import (
 	"context"
 	"fmt"
+	"sync"
+	"sync/atomic"
 
 	"recstream/schemas"
 	"recstream/scoring/catalog"
@@ -17,8 +19,27 @@ type boundModel struct {
 	ref      *schemas.ModelRef
 	features *feature.Extractor
 	memo     *memo // nil where predictions depend on more than context and item
-	newRater func() rater
 	predict  func(raw float64) float64
+	newRater func() rater
+	raters   sync.Pool // of rater: they go with the model, whoever used them
+	info     Evaluator
+	answered atomic.Bool // a decision was made with it
+}
+
+// Evaluator says how a model is evaluated over the catalogue in force.
+type Evaluator struct {
+	Model      schemas.ModelRef
+	Method     forest.Method
+	Bytes      int64 // of memory that it takes
+	Remembered bool  // scores are remembered by context and item
+}
+
+// rater returns a rater that nobody uses.
+func (b *boundModel) rater() rater {
+	if r, ok := b.raters.Get().(rater); ok {
+		return r
+	}
+	return b.newRater()
 }
 
 // rater makes raw scores, for one goroutine at a time; see forest.Scorer.
@@ -39,6 +60,7 @@ func bind(ctx context.Context, m *model.Model, c *catalog.Snapshot, maxBytes int
 		return nil, fmt.Errorf("model %s %s: %w", m.Ref.Name, m.Ref.Version, err)
 	}
 	b.newRater = func() rater { return evaluator.NewScorer() }
+	b.info = Evaluator{Model: m.Ref, Method: evaluator.Method(), Bytes: evaluator.Bytes(), Remembered: b.features.ContextOnly()}
 	if b.features.ContextOnly() {
 		b.memo = newMemo(c.Len())
 	}

@@ -3,9 +3,9 @@ package scoring
 import (
 	"context"
 	"fmt"
+	"reflect"
 
 	"recstream/schemas"
-	"recstream/scoring/catalog"
 	"recstream/scoring/model"
 )
 
@@ -34,7 +34,11 @@ func (b *builder) build(d Deployment) error {
 func (b *builder) experiment(x *Experiment, d Deployment) error {
 	r := running{spec: &x.Experiment}
 	for i := range x.Arms {
-		a, err := b.arm(x.Arms[i], d)
+		arm := x.Arms[i]
+		if arm.Model == nil && arm.Reason != "" {
+			arm.Model = d.Model // stands in, and says so
+		}
+		a, err := b.arm(arm, d)
 		if err != nil {
 			return fmt.Errorf("variant %s: %w", x.Variants[i].Name, err)
 		}
@@ -58,9 +62,11 @@ func (b *builder) arm(x Arm, d Deployment) (*arm, error) {
 		catalog: b.state.catalog, tier: schemas.TierModel, reason: x.Reason}
 	if x.Params != nil {
 		a.params, a.version = x.Params, x.Params.Version()
-		var err error
-		if a.catalog, err = b.state.catalog.WithRules(x.Params.Rules); err != nil {
-			return nil, err
+		if !reflect.DeepEqual(x.Params.Rules, b.engine.params.Rules) {
+			var err error
+			if a.catalog, err = b.state.catalog.WithRules(x.Params.Rules); err != nil {
+				return nil, err
+			}
 		}
 	}
 	m := x.Model
@@ -88,7 +94,7 @@ func (b *builder) arm(x Arm, d Deployment) (*arm, error) {
 // bind returns the model over the state's items: one that is there already, or a new one.
 func (b *builder) bind(m *model.Model) (*boundModel, error) {
 	for _, s := range []*state{b.state, b.old} {
-		if !sameItems(s.catalog, b.state.catalog) {
+		if !b.state.catalog.SameItems(s.catalog) {
 			continue
 		}
 		for _, a := range s.arms {
@@ -98,9 +104,4 @@ func (b *builder) bind(m *model.Model) (*boundModel, error) {
 		}
 	}
 	return bind(b.ctx, m, b.state.catalog, b.engine.opts.MaxBytes)
-}
-
-// sameItems tells whether two snapshots are one catalogue, under whatever rules.
-func sameItems(a, b *catalog.Snapshot) bool {
-	return a == b || a != nil && b != nil && a.Len() > 0 && b.Len() > 0 && a.Item(0) == b.Item(0)
 }

@@ -9,10 +9,12 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+	"weak"
 
 	"recstream/schemas"
 	"recstream/scoring/experiment"
@@ -214,7 +216,7 @@ func TestExperimentDecides(t *testing.T) {
 		if got.Experiment == nil || *got.Experiment != (schemas.ExperimentRef{Name: "trial", Variant: name}) {
 			t.Fatalf("%s has %+v, want %s", user, got.Experiment, name)
 		}
-		want := map[string]string{"control": "model model 3", "other": "model other 3", "few": "model model 1", "lost": "popular  3"}[name]
+		want := map[string]string{"control": "model model 3", "other": "model other 3", "few": "model model 1", "lost": "previous_model model 3"}[name]
 		model := ""
 		if got.Model != nil {
 			model = got.Model.Name
@@ -244,6 +246,9 @@ func TestShadow(t *testing.T) {
 	s := e.NewScorer()
 	req := schemas.Request{RequestID: "r", UserID: "ada", Limit: 5, RequestedAt: eight}
 	before := decide(t, s, &req)
+	if err := s.Begin(); err != nil {
+		t.Fatal(err)
+	}
 	if n := s.NumShadows("ada"); n != 1 {
 		t.Fatalf("%d shadows", n)
 	}
@@ -290,5 +295,49 @@ func TestDeployKeepsEvaluators(t *testing.T) {
 	setCatalog(t, e, numbered(31), 2)
 	if e.state.Load().base.model == before {
 		t.Error("the evaluator of another catalogue is kept")
+	}
+}
+
+// A scorer that has nothing to do keeps no old state in memory.
+func TestEndLetsGo(t *testing.T) {
+	e := newEngine(t, randomItems(rand.New(rand.NewPCG(21, 22)), 40))
+	deploy(t, e, Deployment{Model: personalModel(t, "1")})
+	s := e.NewScorer()
+	if err := s.Begin(); err != nil {
+		t.Fatal(err)
+	}
+	decide(t, s, &schemas.Request{})
+	old := weak.Make(e.state.Load())
+	deploy(t, e, Deployment{Model: personalModel(t, "2")})
+	s.End()
+	for range 3 { // pools let go at the second collection
+		runtime.GC()
+	}
+	if old.Value() != nil {
+		t.Error("the old state is still there")
+	}
+	if d := decide(t, s, &schemas.Request{}); d.Model.Version != "2" {
+		t.Errorf("after the end: %+v", d.Model)
+	}
+}
+
+func TestEvaluatorsAndAnswered(t *testing.T) {
+	e := newEngine(t, randomItems(rand.New(rand.NewPCG(21, 22)), 40))
+	first, second := loadModel(t, demoModel), personalModel(t, "1")
+	deploy(t, e, Deployment{Model: first})
+	if e.Answered(first) {
+		t.Error("answered before the first request")
+	}
+	decide(t, e.NewScorer(), &schemas.Request{})
+	if !e.Answered(first) || e.Answered(second) {
+		t.Errorf("answered: %v and %v", e.Answered(first), e.Answered(second))
+	}
+	deploy(t, e, Deployment{Model: second, Experiments: []Experiment{{
+		Experiment: experiment.Experiment{Name: "ab", Variants: []experiment.Variant{{Name: "a"}, {Name: "b"}}},
+		Arms:       []Arm{{}, {Model: first}},
+	}}})
+	list := e.Evaluators()
+	if len(list) != 2 || list[0].Model.Name != "personal" || list[0].Remembered || list[0].Bytes <= 0 || list[0].Method == "" || !list[1].Remembered {
+		t.Errorf("evaluators %+v", list)
 	}
 }

@@ -39,7 +39,7 @@ type Experiment struct {
 // Arm is what one variant decides with.
 type Arm struct {
 	Model  *model.Model   // nil is the deployment's
-	Reason schemas.Reason // not empty: the variant's model cannot be had, so its users get the tiers below
+	Reason schemas.Reason // not empty: the variant's model cannot be had; the deployment's stands in, as the previous one
 	Params *Params        // nil is the engine's
 }
 
@@ -111,6 +111,29 @@ func (e *Engine) Params() Params { return e.params }
 
 // ConfigVersion is the version of the engine's parameters.
 func (e *Engine) ConfigVersion() string { return e.version }
+
+// Evaluators says how the models in force are evaluated, each once.
+func (e *Engine) Evaluators() []Evaluator {
+	var list []Evaluator
+	seen := map[*boundModel]bool{}
+	for _, a := range e.state.Load().arms {
+		if a.model != nil && !seen[a.model] {
+			seen[a.model] = true
+			list = append(list, a.model.info)
+		}
+	}
+	return list
+}
+
+// Answered reports whether a decision was made with the model, over the catalogue in force.
+func (e *Engine) Answered(m *model.Model) bool {
+	for _, a := range e.state.Load().arms {
+		if a.model != nil && a.model.model == m && a.model.answered.Load() {
+			return true
+		}
+	}
+	return false
+}
 
 // Item returns the item of that id in the catalogue in force, nil if there is none. It must not be changed.
 func (e *Engine) Item(id string) *schemas.Item {

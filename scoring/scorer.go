@@ -3,6 +3,7 @@ package scoring
 import (
 	"fmt"
 	"runtime/debug"
+	"slices"
 
 	"recstream/schemas"
 	"recstream/scoring/catalog"
@@ -57,22 +58,31 @@ func (e *PanicError) Code() string { return string(schemas.ReasonPanic) }
 // Transient is false: the same request would panic again.
 func (e *PanicError) Transient() bool { return false }
 
-// Begin takes the catalogue and the deployment now in force for the decisions that follow, until the next
-// Begin: call it once a batch, so that a batch is decided by one state. It returns ErrNoCatalog, and changes
-// nothing, while there is no catalogue.
+// Begin takes the catalogue and the deployment now in force for the decisions that follow, until End: call it once
+// a batch, so that a batch is decided by one state. It returns ErrNoCatalog while there is no catalogue.
 func (s *Scorer) Begin() error {
+	s.End()
 	st := s.engine.state.Load()
 	if st.catalog == nil {
 		return ErrNoCatalog
 	}
-	if st != s.state {
-		s.state = st
-		s.raters = make([]rater, len(st.arms))
-	}
+	s.state = st
+	s.raters = slices.Grow(s.raters[:0], len(st.arms))[:len(st.arms)]
 	return nil
 }
 
-// NeedsProfiles reports whether a model of the batch has features of the user.
+// End lets go of what Begin took, so that a scorer without work keeps no old models and catalogues in memory.
+func (s *Scorer) End() {
+	for i, r := range s.raters {
+		if r != nil {
+			s.state.arms[i].model.raters.Put(r)
+		}
+	}
+	clear(s.raters)
+	s.raters, s.state, s.arm = s.raters[:0], nil, nil
+}
+
+// NeedsProfiles reports whether a model of the batch has features of the user. It is false before Begin.
 func (s *Scorer) NeedsProfiles() bool { return s.state != nil && s.state.profiles }
 
 // Decide decides req for a user of whom that profile is known, nil for none. It sets the fields of dst that are
@@ -84,13 +94,14 @@ func (s *Scorer) NeedsProfiles() bool { return s.state != nil && s.state.profile
 // Items expire against req.RequestedAt; where the event had no time, the caller sets it first. A limit
 // below 1 is schemas.DefaultLimit; Params.MaxItems caps it.
 //
-// Without a Begin before it, Decide begins itself. It returns ErrNoCatalog while there is no catalogue, and
+// Without a Begin before it, Decide begins itself, and ends. It returns ErrNoCatalog while there is no catalogue, and
 // a *PanicError for a panic outside the tiers; dst is then unspecified.
 func (s *Scorer) Decide(req *schemas.Request, known *schemas.Profile, dst *schemas.Decision) error {
 	if s.state == nil {
 		if err := s.Begin(); err != nil {
 			return err
 		}
+		defer s.End()
 	}
 	a, ref := s.state.assign(req.UserID)
 	return s.decide(a, ref, req, known, dst)
@@ -107,9 +118,13 @@ func (st *state) assign(userID string) (*arm, *schemas.ExperimentRef) {
 	return st.base, nil
 }
 
-// NumShadows is the number of shadow decisions that the user's requests are to have, in the batch's state.
+// NumShadows is the number of shadow decisions that the user's requests are to have, in the batch's state. It is
+// 0 before Begin.
 func (s *Scorer) NumShadows(userID string) int {
 	n := 0
+	if s.state == nil {
+		return n
+	}
 	for i := range s.state.experiments {
 		x := &s.state.experiments[i]
 		if len(x.shadows) == 0 {
@@ -123,7 +138,7 @@ func (s *Scorer) NumShadows(userID string) int {
 }
 
 // Shadow makes shadow decision n of req, from 0 to NumShadows-1, as Decide makes the real one. Experiment
-// names the shadow.
+// names the shadow. Begin comes first.
 func (s *Scorer) Shadow(n int, req *schemas.Request, known *schemas.Profile, dst *schemas.Decision) error {
 	for i := range s.state.experiments {
 		x := &s.state.experiments[i]

@@ -56,6 +56,7 @@ func (s *Scorer) try(t *tier, q question) (reason schemas.Reason) {
 		if v := recover(); v != nil {
 			s.lastPanic = &PanicError{Tier: t.name, Value: v, Stack: debug.Stack()}
 			reason = schemas.ReasonPanic
+			s.raters[s.arm.index] = nil // it may have stopped in the middle of anything
 		}
 	}()
 	s.ranking.reset(s.ranking.limit)
@@ -79,6 +80,9 @@ func (s *Scorer) answer(t schemas.Tier, dst *schemas.Decision) {
 // is noted.
 func (s *Scorer) answerByModel(dst *schemas.Decision) {
 	m := s.arm.model
+	if !m.answered.Load() {
+		m.answered.Store(true)
+	}
 	dst.Tier, dst.Model = s.arm.tier, m.ref
 	for _, r := range s.ranking.best {
 		item := s.arm.catalog.Item(r.item)
@@ -155,7 +159,7 @@ func (s *Scorer) score(m *boundModel, candidates []int32, out []float64) {
 	}
 	r := s.raters[s.arm.index]
 	if r == nil {
-		r = m.newRater()
+		r = m.rater()
 		s.raters[s.arm.index] = r
 	}
 	r.Score(b.row, candidates, b.pairs, out)

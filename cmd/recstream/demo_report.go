@@ -5,78 +5,30 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"recstream/schemas"
 )
 
-// demoFigures is what the demo did, counted where it arrived: in the ledger and in the topics.
-type demoFigures struct {
-	Requests        int            `json:"requests"`
-	Decisions       int            `json:"decisions"`
-	Recommendations int            `json:"recommendations"`
-	Results         int            `json:"results"`
-	DeadLetters     int            `json:"dead_letters"`
-	Tiers           map[string]int `json:"tiers"`
-	ElapsedS        float64        `json:"elapsed_s"`
-	RequestsPerS    float64        `json:"requests_per_s"`
-}
-
-func (s *demoStack) figures(ctx context.Context, requests int, elapsed time.Duration) (*demoFigures, error) {
-	f := &demoFigures{Requests: requests, Tiers: map[string]int{},
-		ElapsedS: elapsed.Seconds(), RequestsPerS: float64(requests) / elapsed.Seconds()}
-	topics := s.cfg.Kafka.Topics
-	counts, err := s.topicCounts(ctx, topics.Results, topics.DeadLetters)
-	if err != nil {
-		return nil, err
-	}
-	f.Results, f.DeadLetters = counts[topics.Results], counts[topics.DeadLetters]
-	rows, err := s.pipeline.database.Pool().Query(ctx,
-		`SELECT tier, count(*), coalesce(sum(cardinality(item_ids)), 0) FROM decisions GROUP BY tier`)
-	if err != nil {
-		return nil, err
-	}
-	var tier string
-	var decisions, items int
-	_, err = pgx.ForEachRow(rows, []any{&tier, &decisions, &items}, func() error {
-		f.Tiers[tier] = decisions
-		f.Decisions += decisions
-		f.Recommendations += items
-		return nil
-	})
-	return f, err
-}
-
-// demoQueries are shown with what they return.
-var demoQueries = []struct{ question, sql string }{
-	{"What is recommended most, and how sure is the model?", `SELECT title, count(*) AS times, round(avg(prediction)::numeric, 3) AS prediction
-FROM recommendations
-WHERE scored_at >= now() - interval '1 hour' AND rank <= 3
-GROUP BY title ORDER BY times DESC, title LIMIT 5`},
-	{"Which moods does the model serve best?", `SELECT coalesce(mood, 'unknown') AS mood, count(DISTINCT request_id) AS requests,
-       round(avg(prediction)::numeric, 3) AS prediction
-FROM recommendations
-WHERE scored_at >= now() - interval '1 hour'
-GROUP BY 1 ORDER BY 3 DESC`},
-}
-
-func (a *app) printDemo(ctx context.Context, s *demoStack, shown []*schemas.Result, f *demoFigures) error {
+func (a *app) printDemo(ctx context.Context, s *demoStack, t *demoTraffic, f *demoFigures) error {
 	w := a.stdout
 	fmt.Fprintln(w, "Some of the results, as the app reads them from Kafka:")
 	fmt.Fprintln(w)
-	if err := s.printSamples(ctx, w, shown); err != nil {
+	if err := s.printSamples(ctx, w, t.results); err != nil {
 		return err
 	}
-	for _, q := range demoQueries {
-		fmt.Fprintf(w, "\n%s\n\n%s;\n\n", q.question, q.sql)
-		if err := s.printQuery(ctx, w, q.sql); err != nil {
+	for _, answer := range f.Answers {
+		fmt.Fprintf(w, "\n%s\n\n%s;\n\n", answer.Question, answer.SQL)
+		if err := printTable(w, answer.Columns, answer.Rows); err != nil {
 			return err
 		}
 	}
+	fmt.Fprintf(w, "\nThe households and what they watch are simulated: the figures show how it works, not what people like.\n"+
+		"Where two shares differ by less than their ±, the experiment does not tell which is better.\n")
 	fmt.Fprintf(w, "\n%d requests, %d decisions with %d recommendations in Postgres, %d results and %d dead letters in Kafka\n",
 		f.Requests, f.Decisions, f.Recommendations, f.Results, f.DeadLetters)
+	fmt.Fprintf(w, "%d feedback events made %d profiles; %d shadow decisions, which nobody was served\n", f.Feedback, f.Profiles, f.Shadows)
 	fmt.Fprintf(w, "answered by %s; %.2f s, %.0f requests/s\n", tiersText(f.Tiers), f.ElapsedS, f.RequestsPerS)
 	return nil
 }
@@ -106,9 +58,13 @@ func (s *demoStack) printSamples(ctx context.Context, w io.Writer, shown []*sche
 			continue
 		}
 		seen[pair] = true
-		rows = append(rows, []string{c[0], c[1], c[2], topThree(r), string(r.Tier)})
+		variant := "none"
+		if r.Experiment != nil {
+			variant = r.Experiment.Variant
+		}
+		rows = append(rows, []string{c[0], c[1], c[2], topThree(r), string(r.Tier), variant})
 	}
-	return printTable(w, []string{"MOOD", "COMPANY", "TIME", "FILMS WITH PREDICTIONS", "TIER"}, rows)
+	return printTable(w, []string{"MOOD", "COMPANY", "TIME", "FILMS WITH PREDICTIONS", "TIER", "VARIANT"}, rows)
 }
 
 // contexts returns mood, company and time of the requests whose context is known in full.
@@ -140,31 +96,6 @@ func topThree(r *schemas.Result) string {
 	return strings.Join(films, " · ")
 }
 
-// printQuery prints what a query returns. The simple protocol gives every value as text.
-func (s *demoStack) printQuery(ctx context.Context, w io.Writer, sql string) error {
-	rows, err := s.pipeline.database.Pool().Query(ctx, sql, pgx.QueryExecModeSimpleProtocol)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	var header []string
-	for _, f := range rows.FieldDescriptions() {
-		header = append(header, f.Name)
-	}
-	var table [][]string
-	for rows.Next() {
-		var cells []string
-		for _, value := range rows.RawValues() {
-			cells = append(cells, string(value))
-		}
-		table = append(table, cells)
-	}
-	if err := rows.Err(); err != nil {
-		return err
-	}
-	return printTable(w, header, table)
-}
-
 // stayDemo prints how to reach the demo's servers and waits for the end of ctx.
 func (a *app) stayDemo(ctx context.Context, s *demoStack) {
 	brokers := strings.Join(s.cfg.Kafka.Brokers, ",")
@@ -173,13 +104,15 @@ Everything is left running until you press Ctrl-C.
 
   Kafka     %s
   Postgres  %s
-  model     %s
+  models    %s
 
 In another terminal:
 
-  export RECSTREAM_KAFKA_BROKERS=%s RECSTREAM_DATABASE_URL='%s' RECSTREAM_MODEL_PATH=%s
+  export RECSTREAM_KAFKA_BROKERS=%s RECSTREAM_DATABASE_URL='%s' RECSTREAM_MODEL_STORE=%s
   bin/recstream publish --user ada --mood funny --group couple --session short --wait
+  bin/recstream model list
+  bin/recstream experiment show new-ranker
   psql '%s' -c 'SELECT * FROM recommendations ORDER BY scored_at DESC, rank LIMIT 3'
-`, brokers, s.database.url, s.cfg.Model.Path, brokers, s.database.url, s.cfg.Model.Path, s.database.url)
+`, brokers, s.database.url, s.cfg.Model.Store, brokers, s.database.url, s.cfg.Model.Store, s.database.url)
 	<-ctx.Done()
 }

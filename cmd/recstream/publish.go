@@ -130,18 +130,23 @@ func (a *app) publish(ctx context.Context, cfg config.Config, f *publishFlags, e
 	return err
 }
 
-// newPublisher prepares the writer: acknowledged by all in-sync replicas, one partition for one key.
+// newWriter returns a writer of events: acknowledged by all in-sync replicas, one partition for one key.
+func newWriter(cfg config.Config, topic string, transport *kafka.Transport) *kafka.Writer {
+	return &kafka.Writer{
+		Addr:         kafka.TCP(cfg.Kafka.Brokers...),
+		Topic:        topic,
+		Balancer:     &kafka.Murmur2Balancer{Consistent: true},
+		RequiredAcks: kafka.RequireAll,
+		BatchSize:    publishBatch,
+		BatchTimeout: 5 * time.Millisecond, // the default waits a second for more
+		Transport:    transport,
+	}
+}
+
+// newPublisher prepares a publisher of requests.
 func newPublisher(a *app, cfg config.Config, f *publishFlags, transport *kafka.Transport) *publisher {
 	return &publisher{
-		writer: &kafka.Writer{
-			Addr:         kafka.TCP(cfg.Kafka.Brokers...),
-			Topic:        cfg.Kafka.Topics.Requests,
-			Balancer:     &kafka.Murmur2Balancer{Consistent: true},
-			RequiredAcks: kafka.RequireAll,
-			BatchSize:    publishBatch,
-			BatchTimeout: 5 * time.Millisecond, // the default waits a second for more
-			Transport:    transport,
-		},
+		writer: newWriter(cfg, cfg.Kafka.Topics.Requests, transport),
 		rate:   f.rate,
 		force:  f.force,
 		stderr: a.stderr,

@@ -179,14 +179,19 @@ func kafkaMessage(e *event, now time.Time) kafka.Message {
 	if k := e.request.PartitionKey(); k != "" {
 		key = []byte(k)
 	}
-	return kafka.Message{Key: key, Value: value, Time: now, Headers: []kafka.Header{
+	return kafka.Message{Key: key, Value: value, Time: now, Headers: eventHeaders(schemas.TypeRequest, id, now)}
+}
+
+// eventHeaders are those of an event that this program publishes as an app would.
+func eventHeaders(eventType, id string, now time.Time) []kafka.Header {
+	return []kafka.Header{
 		{Key: schemas.HeaderContentType, Value: []byte(schemas.ContentTypeJSON)},
 		{Key: schemas.HeaderSpecVersion, Value: []byte(schemas.SpecVersion)},
 		{Key: schemas.HeaderID, Value: []byte(id)},
-		{Key: schemas.HeaderType, Value: []byte(schemas.TypeRequest)},
+		{Key: schemas.HeaderType, Value: []byte(eventType)},
 		{Key: schemas.HeaderSource, Value: []byte(eventSource)},
 		{Key: schemas.HeaderTime, Value: now.UTC().AppendFormat(nil, time.RFC3339Nano)},
-	}}
+	}
 }
 
 // progress returns a bar of n steps on a terminal, nil where w is none or one step makes no bar.

@@ -84,6 +84,8 @@ Exit status:
 		newDemoCommand(app),
 		newMigrateCommand(app),
 		newCatalogCommand(app),
+		newModelCommand(app),
+		newExperimentCommand(app),
 		newPublishCommand(app),
 		newCheckCommand(app),
 		newFeaturesCommand(app),

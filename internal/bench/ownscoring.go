@@ -46,6 +46,9 @@ func newOwnScorer(s *session) (*ownScorer, error) {
 // Begin does nothing: catalogue and model do not change.
 func (o *ownScorer) Begin() error { return nil }
 
+// End does nothing either.
+func (o *ownScorer) End() {}
+
 // NeedsProfiles is false: the model's features are of the context and the film.
 func (o *ownScorer) NeedsProfiles() bool { return false }
 

@@ -174,6 +174,9 @@ func plainAnswers(s *session) *plainScorer {
 // Begin does nothing.
 func (p *plainScorer) Begin() error { return nil }
 
+// End does nothing.
+func (p *plainScorer) End() {}
+
 // NeedsProfiles is false.
 func (p *plainScorer) NeedsProfiles() bool { return false }
 

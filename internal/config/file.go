@@ -11,10 +11,10 @@ import (
 	"github.com/goccy/go-yaml/parser"
 )
 
-// decodeYAML sets what the text says. It walks the document beside the Config, so that every mistake
+// decodeYAML sets what the text says in dst, the Config or a section of it. It walks the document beside dst, so that every mistake
 // is found and is named by its path and line. The texts of the YAML library's errors are used for
 // syntax alone: others repeat the value, which may be a secret.
-func decodeYAML(file string, text []byte, cfg *Config) []Problem {
+func decodeYAML(file string, text []byte, dst any) []Problem {
 	doc, err := parser.ParseBytes(text, 0)
 	if err != nil {
 		return []Problem{syntaxProblem(file, err)}
@@ -24,7 +24,7 @@ func decodeYAML(file string, text []byte, cfg *Config) []Problem {
 	}
 	d := decoder{file: file}
 	for _, one := range doc.Docs {
-		d.section(one.Body, reflect.ValueOf(cfg).Elem(), "")
+		d.section(one.Body, reflect.ValueOf(dst).Elem(), "")
 	}
 	return d.problems
 }

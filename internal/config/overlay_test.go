@@ -11,7 +11,7 @@ import (
 func TestOverlay(t *testing.T) {
 	base := scoring.DefaultParams()
 	base.Rules.MoodGenres.Funny = []string{"Comedy", "Music"}
-	got, err := Overlay(base, "max_items: 7\nrules:\n  mood_genres:\n    funny: [Drama]\n")
+	got, err := Overlay(base, "  max_items: 7\n  rules:\n    mood_genres:\n      funny: [Drama]\n")
 	if err != nil {
 		t.Fatal(err)
 	}

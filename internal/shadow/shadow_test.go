@@ -132,6 +132,18 @@ func TestShadowsAreDropped(t *testing.T) {
 	}
 }
 
+// Requests with long lists are dropped before they fill the memory.
+func TestQueueIsBoundedInBytes(t *testing.T) {
+	s := New(newEngine(t), &shelf{}, slog.New(slog.DiscardHandler))
+	req := schemas.Request{RequestID: "r", Candidates: make([]string, schemas.MaxCandidates)}
+	for range queueLength / 2 {
+		s.Offer(&req, nil, at)
+	}
+	if n := int64(len(s.queue)) * sizeOf(&req); s.Dropped() == 0 || n > queueBytes || n < queueBytes/2 {
+		t.Errorf("%d bytes queued, %d requests dropped", n, s.Dropped())
+	}
+}
+
 // A request that is offered keeps nothing of the caller's slices.
 func TestOfferCopies(t *testing.T) {
 	s := New(newEngine(t), &shelf{}, slog.New(slog.DiscardHandler))

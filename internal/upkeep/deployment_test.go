@@ -47,6 +47,9 @@ func (d *desk) Experiments(context.Context) ([]postgres.Experiment, error) {
 }
 
 func (d *desk) MarkServed(_ context.Context, change int64) error {
+	if d.fail != nil {
+		return d.fail
+	}
 	d.served = append(d.served, change)
 	d.active.ServedAt = time.Unix(1, 0)
 	return nil
@@ -123,6 +126,10 @@ func TestDeploymentFollowsTheActiveModel(t *testing.T) {
 	check("activated", "model 1 []")
 	store.activate(t, "2", other)
 	check("the next", "model 2 []")
+	if !slices.Equal(store.served, []int64{1}) {
+		t.Errorf("served %v before the second has answered", store.served)
+	}
+	check("and once more", "model 2 []")
 	if !slices.Equal(store.served, []int64{1, 2}) {
 		t.Errorf("served %v", store.served)
 	}

@@ -78,6 +78,11 @@ func (s *Snapshot) WithRules(rules Rules) (*Snapshot, error) {
 	return &other, nil
 }
 
+// SameItems reports whether other, nil for none, has the same items, under whatever rules.
+func (s *Snapshot) SameItems(other *Snapshot) bool {
+	return other != nil && len(s.items) == len(other.items) && (len(s.items) == 0 || &s.items[0] == &other.items[0])
+}
+
 // fillColumns makes what is looked up item by item: clean numbers, expiry.
 func (s *Snapshot) fillColumns() {
 	s.expires = make([]int64, len(s.items))

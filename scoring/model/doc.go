@@ -11,5 +11,8 @@
 //   - no made-up row gives a prediction that is not finite, and not all give the same;
 //   - where leaves, another evaluator, can read the file, it scores the golden rows and the made-up ones alike.
 //
+// Store.Build makes a bundle of what a trainer wrote, and compares it with a sample of the trainer's predictions.
+// Verify says what became of a model at each gate.
+//
 // A plain file of LightGBM, XGBoost or ONNX is a model too, if it wants the features of feature.Default.
 package model
