@@ -33,7 +33,7 @@ type ModelRef struct {
 	ID      int32
 	Name    string
 	Version string
-	SHA256  string // of the model file, 64 hexadecimal digits
+	SHA256  string // of the bundle's manifest, which has that of the model file; of the file where there is no bundle; 64 hexadecimal digits
 }
 
 // ExperimentRef names the variant of an experiment.

@@ -71,7 +71,7 @@ func (a *app) importCatalog(ctx context.Context, path string, opts catalogImport
 			}
 		})
 		if err != nil {
-			return withHint(err, "if the table is missing, run 'recstream migrate up' first")
+			return withHint(err, migrateHint)
 		}
 		fmt.Fprintf(a.stdout, "imported %d items from %s\n", len(items), path)
 		return nil

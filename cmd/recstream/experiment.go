@@ -61,7 +61,9 @@ func newExperimentListCommand(app *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the experiments, running and stopped",
-		Args:  cobra.NoArgs,
+		Example: `  recstream experiment list
+  recstream experiment list -o json`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			list, err := app.storedExperiments(cmd.Context())
 			if err != nil {
@@ -109,7 +111,7 @@ func (a *app) storedExperiments(ctx context.Context) (list []storedExperiment, e
 	err = a.withDatabase(ctx, func(db *postgres.Database) error {
 		rows, err := db.Experiments(ctx)
 		if err != nil {
-			return withHint(err, "if the table is missing, run 'recstream migrate up' first")
+			return withHint(err, migrateHint)
 		}
 		list = make([]storedExperiment, len(rows))
 		for i, row := range rows {
@@ -131,7 +133,9 @@ func newExperimentShowCommand(app *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show NAME",
 		Short: "Print an experiment as the file that starts it",
-		Args:  cobra.ExactArgs(1),
+		Example: `  recstream experiment show new-ranker
+  recstream experiment show new-ranker > new-ranker.yaml`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			list, err := app.storedExperiments(cmd.Context())
 			if err != nil {
@@ -205,7 +209,7 @@ func (a *app) startExperiment(ctx context.Context, path string, c change) error 
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(x.Validate(), checkVariants(cfg, x)); err != nil {
+	if err := errors.Join(x.Validate(), pinVariants(cfg, &x)); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	spec, err := json.Marshal(x)
@@ -214,30 +218,48 @@ func (a *app) startExperiment(ctx context.Context, path string, c change) error 
 	}
 	return a.withDatabase(ctx, func(db *postgres.Database) error {
 		if err := db.StartExperiment(ctx, x.Name, spec, c.actor, c.why); err != nil {
-			return withHint(err, fmt.Sprintf("run 'recstream experiment stop %s' first", x.Name))
+			if errors.Is(err, postgres.ErrExperimentRunning) {
+				return withHint(err, fmt.Sprintf("run 'recstream experiment stop %s' first", x.Name))
+			}
+			return withHint(err, migrateHint)
 		}
 		_, err := fmt.Fprintf(a.stdout, "experiment %s is running\n", x.Name)
 		return err
 	})
 }
 
-// checkVariants puts the models of an experiment through their gates, and its parameters through theirs.
-func checkVariants(cfg config.Config, x experiment.Experiment) error {
+// pinVariants puts the models of an experiment through their gates, and its parameters through theirs. It pins
+// each model by its hash, so that a variant is one model in all instances.
+func pinVariants(cfg config.Config, x *experiment.Experiment) error {
 	var errs []error
-	for _, v := range slices.Concat(x.Variants, x.Shadows) {
-		if v.Params != "" {
-			if _, err := config.Overlay(cfg.Scoring, v.Params); err != nil {
-				errs = append(errs, fmt.Errorf("variant %s: %w", v.Name, err))
+	for _, list := range [][]experiment.Variant{x.Variants, x.Shadows} {
+		for i := range list {
+			if err := pinVariant(cfg, &list[i]); err != nil {
+				errs = append(errs, fmt.Errorf("variant %s: %w", list[i].Name, err))
 			}
-		}
-		if v.Model == "" {
-			continue
-		}
-		if _, err := openFromStore(cfg, v.Model); err != nil {
-			errs = append(errs, fmt.Errorf("variant %s: %w", v.Name, err))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+func pinVariant(cfg config.Config, v *experiment.Variant) error {
+	if v.Params != "" {
+		if _, err := config.Overlay(cfg.Scoring, v.Params); err != nil {
+			return err
+		}
+	}
+	if v.Model == "" {
+		return nil
+	}
+	m, err := openFromStore(cfg, v.Model)
+	if err != nil {
+		return err
+	}
+	if v.SHA256 != "" && v.SHA256 != m.Ref.SHA256 {
+		return fmt.Errorf("%s has the SHA-256 %s, not %s", v.Model, m.Ref.SHA256, v.SHA256)
+	}
+	v.SHA256 = m.Ref.SHA256
+	return nil
 }
 
 // openFromStore opens name@version of the configured store.
@@ -263,13 +285,17 @@ func (a *app) readInput(path string) ([]byte, error) {
 func newExperimentStopCommand(app *app) *cobra.Command {
 	var c change
 	cmd := &cobra.Command{
-		Use:   "stop NAME",
-		Short: "Stop a running experiment",
-		Args:  cobra.ExactArgs(1),
+		Use:     "stop NAME",
+		Short:   "Stop a running experiment",
+		Example: `  recstream experiment stop new-ranker --why "the candidate won"`,
+		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return app.withDatabase(cmd.Context(), func(db *postgres.Database) error {
 				if err := db.StopExperiment(cmd.Context(), args[0], c.actor, c.why); err != nil {
-					return withHint(err, "run 'recstream experiment list'")
+					if errors.Is(err, postgres.ErrExperimentStopped) {
+						return withHint(err, "run 'recstream experiment list'")
+					}
+					return withHint(err, migrateHint)
 				}
 				_, err := fmt.Fprintf(app.stdout, "experiment %s is stopped\n", args[0])
 				return err
@@ -285,7 +311,9 @@ func newExperimentAssignCommand(app *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "assign USER",
 		Short: "Print the experiment and the variant that a user gets",
-		Args:  cobra.ExactArgs(1),
+		Example: `  recstream experiment assign user-42
+  recstream experiment assign user-42 -o json`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			list, err := app.storedExperiments(cmd.Context())
 			if err != nil {

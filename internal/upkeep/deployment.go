@@ -65,8 +65,8 @@ func (d *Deployment) Refresh(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if version == d.version && len(d.have.refused) == 0 {
-		return d.markServed(ctx)
+	if err := d.markServed(ctx); err != nil || version == d.version && len(d.have.refused) == 0 {
+		return err
 	}
 	a := newAssembly(ctx, d, version != d.version)
 	next, change, err := a.assemble()
@@ -83,7 +83,7 @@ func (d *Deployment) Refresh(ctx context.Context) error {
 	if change != nil && next.Model != nil && next.Reason == "" && change.ServedAt.IsZero() {
 		d.unmarked = change
 	}
-	return d.markServed(ctx)
+	return nil
 }
 
 // markServed notes that the active model serves well, once it has answered a request.

@@ -51,7 +51,9 @@ func (d *desk) MarkServed(_ context.Context, change int64) error {
 		return d.fail
 	}
 	d.served = append(d.served, change)
-	d.active.ServedAt = time.Unix(1, 0)
+	if d.active.ID == change {
+		d.active.ServedAt = time.Unix(1, 0)
+	}
 	return nil
 }
 
@@ -59,7 +61,7 @@ func (d *desk) MarkServed(_ context.Context, change int64) error {
 func (d *desk) activate(t *testing.T, version, path string) {
 	t.Helper()
 	d.version++
-	d.active = &postgres.ModelChange{ID: int64(d.version), To: &schemas.ModelRef{Name: "films", Version: version, SHA256: sum(t, path)}}
+	d.active = &postgres.ModelChange{ID: int64(d.version), To: &schemas.ModelRef{Name: "films", Version: version, SHA256: bundleSum(t, version, path)}}
 }
 
 func (d *desk) run(t *testing.T, x experiment.Experiment) {
@@ -83,15 +85,28 @@ func newDeployment(t *testing.T) (*Deployment, *desk, *logbook) {
 		}}, store, f.book
 }
 
-// bundle puts a bundle of the model film's file into the store.
-func bundle(t *testing.T, d *Deployment, version, path string) {
+// bundleSum is the hash of a bundle of the model films.
+func bundleSum(t *testing.T, version, path string) string {
+	t.Helper()
+	text, err := manifest(t, version, path).Encode()
+	must(t, err)
+	return model.Digest(text)
+}
+
+func manifest(t *testing.T, version, path string) *model.Manifest {
 	t.Helper()
 	data := read(t, path)
 	plain, err := model.Parse("films", data)
 	must(t, err)
-	m := model.Manifest{Name: "films", Version: version, File: "model.txt", Format: string(plain.Forest().Format()),
+	return &model.Manifest{Name: "films", Version: version, File: "model.txt", Format: string(plain.Forest().Format()),
 		Objective: plain.Forest().Objective(), SHA256: model.Digest(data), Features: feature.Default().Features}
-	text, err := m.Encode()
+}
+
+// bundle puts a bundle of the model film's file into the store.
+func bundle(t *testing.T, d *Deployment, version, path string) {
+	t.Helper()
+	data := read(t, path)
+	text, err := manifest(t, version, path).Encode()
 	must(t, err)
 	dir := d.Models.Path("films", version)
 	must(t, os.MkdirAll(dir, 0o755))
@@ -157,7 +172,7 @@ func TestDeploymentFollowsTheActiveModel(t *testing.T) {
 func TestDeploymentStartsWithThePreviousModel(t *testing.T) {
 	d, store, _ := newDeployment(t)
 	bundle(t, d, "1", goodModel)
-	store.previous = &schemas.ModelRef{Name: "films", Version: "1", SHA256: sum(t, goodModel)}
+	store.previous = &schemas.ModelRef{Name: "films", Version: "1", SHA256: bundleSum(t, "1", goodModel)}
 	store.activate(t, "2", other)
 	must(t, d.Refresh(t.Context()))
 	if got := answer(t, d); got != "previous_model 1 [model_missing]" {
@@ -175,6 +190,7 @@ func TestDeploymentRunsExperiments(t *testing.T) {
 	store.experiments = append(store.experiments, postgres.Experiment{Name: "broken", Spec: []byte("{"), Running: true}, postgres.Experiment{Name: "old", Spec: []byte("{}")})
 	must(t, d.Refresh(t.Context()))
 	s := d.Engine.NewScorer()
+	must(t, s.Begin())
 	var got schemas.Decision
 	must(t, s.Decide(&schemas.Request{RequestID: "r", UserID: "ada"}, nil, &got))
 	if got.Experiment == nil || got.Experiment.Variant != "a" || got.Model == nil || got.Model.Version != "2" || len(got.Items) != 1 {

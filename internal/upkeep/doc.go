@@ -1,14 +1,16 @@
-// Package upkeep keeps a running instance up to date: the catalogue and the model that the scoring engine
-// uses, and the ledger's partitions.
+// Package upkeep keeps a running instance up to date: the catalogue, the models and the experiments that the
+// scoring engine uses, and the ledger's partitions.
 //
 // Each loop looks, acts, and waits for its interval, until its context ends. Trouble is logged when it begins or
-// turns into another, and once when it is over; what was in force stays in force meanwhile, but for the model: what the
-// file says, holds.
+// turns into another, and once when it is over; what was in force stays in force meanwhile. Only of a model that is
+// configured by its path does the file decide: without a good one there is no model.
 package upkeep
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"time"
 )
 
@@ -25,6 +27,16 @@ const (
 	keyExperiments = "experiments"
 )
 
+// guarded takes a step. A panic in it is a defect of ours; the instance goes on with what is in force.
+func guarded(ctx context.Context, step func(context.Context) error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+		}
+	}()
+	return step(ctx)
+}
+
 // loop calls step until ctx ends, at once and then every interval. An error is logged when it differs from
 // the one before, so that a long outage is one line.
 func loop(ctx context.Context, interval time.Duration, log *slog.Logger, what string, step func(context.Context) error) {
@@ -32,7 +44,7 @@ func loop(ctx context.Context, interval time.Duration, log *slog.Logger, what st
 	defer ticker.Stop()
 	last := ""
 	for ctx.Err() == nil {
-		err := step(ctx)
+		err := guarded(ctx, step)
 		switch {
 		case ctx.Err() != nil:
 			return

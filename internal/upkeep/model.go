@@ -45,6 +45,8 @@ type stamp struct {
 	size int64
 	time time.Time
 	file fs.FileInfo // identity; nil where there is no file
+	// bundle is the files' of a bundle, "" of a plain file.
+	bundle string
 }
 
 // Run looks for changes until ctx ends.
@@ -69,14 +71,18 @@ func (m *Model) stat() stamp {
 	if err != nil {
 		return stamp{}
 	}
-	return stamp{size: info.Size(), time: info.ModTime(), file: info}
+	s := stamp{size: info.Size(), time: info.ModTime(), file: info}
+	if info.IsDir() {
+		s.bundle = bundleStamp(m.Path)
+	}
+	return s
 }
 
 func (s stamp) equal(other stamp) bool {
 	if s.file == nil || other.file == nil {
 		return s.file == nil && other.file == nil
 	}
-	return s.size == other.size && s.time.Equal(other.time) && os.SameFile(s.file, other.file)
+	return s.size == other.size && s.time.Equal(other.time) && s.bundle == other.bundle && os.SameFile(s.file, other.file)
 }
 
 // load reads the file. What cannot be used takes the model away.
@@ -133,6 +139,7 @@ func (m *Model) activate(ctx context.Context) error {
 		return err
 	}
 	m.Log.Info("model in force", keyModel, m.pending.Ref.Name, keyVersion, m.pending.Ref.Version, keySHA256, m.pending.Ref.SHA256)
+	logEvaluators(m.Log, m.Engine)
 	m.pending = nil
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"recstream/internal/postgres"
 	"recstream/schemas"
 	"recstream/scoring"
+	"recstream/scoring/model"
 )
 
 const (
@@ -195,5 +196,24 @@ func TestNoPathIsNoModel(t *testing.T) {
 	f.expect(t, "no path", "model_missing")
 	if f.book.count("level=ERROR") != 0 {
 		t.Error("an instance that wants no model complains")
+	}
+}
+
+// A bundle that is looked at while it is written is looked at again when it is whole.
+func TestBundleThatIsWrittenInPlace(t *testing.T) {
+	f := newFixture(t)
+	d := &Deployment{Models: model.Store{Dir: t.TempDir()}}
+	bundle(t, d, "1", goodModel)
+	f.Path = d.Models.Path("films", "1")
+	whole := read(t, filepath.Join(f.Path, "model.txt"))
+	must(t, os.WriteFile(filepath.Join(f.Path, "model.txt"), whole[:len(whole)/2], 0o600))
+	must(t, f.Refresh(t.Context()))
+	if got := decide(t, f.Engine); got.Model != nil || !slices.Equal(got.Degraded, []schemas.Reason{schemas.ReasonModelLoadFailed}) {
+		t.Errorf("half a bundle: %+v", got)
+	}
+	must(t, os.WriteFile(filepath.Join(f.Path, "model.txt"), whole, 0o600))
+	must(t, f.Refresh(t.Context()))
+	if got := decide(t, f.Engine); got.Model == nil || got.Model.Name != "films" || got.Model.Version != "1" {
+		t.Errorf("the whole bundle: %+v", got)
 	}
 }

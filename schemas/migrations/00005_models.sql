@@ -8,6 +8,7 @@ ALTER TABLE models
 COMMENT ON TABLE  models               IS 'Every model that was put into force, or scored in an experiment.';
 COMMENT ON COLUMN models.name          IS 'Name of the model, from its manifest, the configuration or its file.';
 COMMENT ON COLUMN models.version       IS 'Version of the model, from its manifest, the configuration or its file''s SHA-256.';
+COMMENT ON COLUMN models.sha256        IS 'SHA-256 of the bundle''s manifest, which has that of the model file and all that the features are made by; of the file where there is no bundle.';
 COMMENT ON COLUMN models.format        IS 'What wrote the model file: lightgbm, xgboost-json, xgboost-ubj or onnx.';
 COMMENT ON COLUMN models.features      IS 'Names of the model''s features, in its order.';
 COMMENT ON COLUMN models.user_features IS 'Names of the values in decisions.user_features.';
@@ -153,6 +154,11 @@ DROP TABLE model_changes;
 DROP VIEW recommendations;
 ALTER TABLE decisions DROP COLUMN experiment, DROP COLUMN variant, DROP COLUMN user_features, DROP COLUMN pair_features;
 ALTER TABLE models DROP COLUMN format, DROP COLUMN features, DROP COLUMN user_features, DROP COLUMN pair_features;
+COMMENT ON TABLE  models               IS 'Every model that was put into force.';
+COMMENT ON COLUMN models.name          IS 'Name of the model, from the configuration or its file.';
+COMMENT ON COLUMN models.version       IS 'Version of the model, from the configuration or its file''s SHA-256.';
+COMMENT ON COLUMN models.sha256        IS 'SHA-256 of the model file, in hexadecimal.';
+COMMENT ON COLUMN decisions.tier             IS 'Who answered: model, else popular, else basic.';
 CREATE VIEW recommendations AS
 SELECT d.run_id,
        d.request_id,

@@ -58,7 +58,8 @@ func TestOpen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m.Ref != (schemas.ModelRef{Name: "films", Version: "v1", SHA256: want.SHA256}) {
+	dir := write(t, want, data)
+	if m.Ref != (schemas.ModelRef{Name: "films", Version: "v1", SHA256: model.Digest(read(t, filepath.Join(dir, model.ManifestFile)))}) {
 		t.Errorf("ref %+v", m.Ref)
 	}
 	got := m.Manifest()

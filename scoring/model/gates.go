@@ -1,12 +1,14 @@
 package model
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"strconv"
 
+	"recstream/scoring/feature"
 	"recstream/scoring/forest"
 )
 
@@ -80,6 +82,43 @@ func (m *Model) checkGolden() error {
 		got := m.Prediction(m.Raw(g.Row))
 		if !(math.Abs(got-g.Prediction) <= m.tolerance()*(1+math.Abs(g.Prediction))) {
 			return fmt.Errorf("golden row %d: the prediction is %v, the manifest says %v", i, got, g.Prediction)
+		}
+	}
+	return nil
+}
+
+// evaluated is how many of the made-up rows the evaluator scores.
+const evaluated = 300
+
+// checkEvaluator compares what serves, the evaluator over items, with the walk through the trees that the other
+// gates look at. Each row is a request with one item of its own.
+func (m *Model) checkEvaluator(rows [][]float64) error {
+	parts := m.features.Parts()
+	list := make([]forest.Part, len(parts))
+	var items []float64
+	for i, p := range parts {
+		list[i] = forest.Part(p) // their values are alike
+	}
+	values := func(row []float64, part feature.Part, dst []float64) []float64 {
+		for i, p := range parts {
+			if p == part {
+				dst = append(dst, row[i])
+			}
+		}
+		return dst
+	}
+	for _, row := range rows {
+		items = values(row, feature.PartItem, items)
+	}
+	e, err := forest.NewEvaluator(context.Background(), m.forest, list, items, len(rows), forest.Options{})
+	if err != nil {
+		return err
+	}
+	scorer, out := e.NewScorer(), make([]float64, 1)
+	for i, row := range rows {
+		scorer.Score(row, []int32{int32(i)}, values(row, feature.PartPair, nil), out)
+		if want := m.Raw(row); out[0] != want {
+			return fmt.Errorf("the evaluator (%s) scores %v, the trees %v for %v", e.Method(), out[0], want, row)
 		}
 	}
 	return nil

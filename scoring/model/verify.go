@@ -58,6 +58,7 @@ var (
 		{"features", (*candidate).bindFeatures},
 		{"golden rows", (*candidate).predictGolden},
 		{"made-up rows", (*candidate).probe},
+		{"evaluator", (*candidate).evaluate},
 		{"second opinion", (*candidate).askAnother},
 	}
 	bundleGates = append([]gate{
@@ -110,7 +111,7 @@ func (c *candidate) readManifest() (string, error) {
 		return "", err
 	}
 	c.model.manifest, c.declared = m, feature.Declaration{Features: m.Features}
-	c.model.Ref = schemas.ModelRef{Name: m.Name, Version: m.Version, SHA256: m.SHA256}
+	c.model.Ref = schemas.ModelRef{Name: m.Name, Version: m.Version, SHA256: Digest(text)}
 	c.name = m.Name + "@" + m.Version
 	return c.name, nil
 }
@@ -154,6 +155,10 @@ func (c *candidate) predictGolden() (string, error) {
 func (c *candidate) probe() (string, error) {
 	c.rows = c.model.probeRows()
 	return fmt.Sprintf("%d scored: all finite, not all alike", len(c.rows)), c.model.checkProbes(c.rows)
+}
+
+func (c *candidate) evaluate() (string, error) {
+	return fmt.Sprintf("scores %d rows alike", evaluated), c.model.checkEvaluator(c.rows[:evaluated])
 }
 
 func (c *candidate) askAnother() (found string, err error) {

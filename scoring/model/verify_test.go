@@ -40,7 +40,7 @@ func TestVerify(t *testing.T) {
 				}
 				refused = refused || g.Err != nil
 			}
-			if len(gates) != 7 || refused != (err != nil) || refused != (name != "") || refused && !strings.Contains(err.Error(), tt.detail) {
+			if len(gates) != 8 || refused != (err != nil) || refused != (name != "") || refused && !strings.Contains(err.Error(), tt.detail) {
 				t.Errorf("%d gates, error %v; want %q", len(gates), err, tt.detail)
 			}
 		})
@@ -49,7 +49,7 @@ func TestVerify(t *testing.T) {
 
 func TestVerifyOfAPlainFile(t *testing.T) {
 	m, gates, err := model.Verify(demoPath)
-	if err != nil || m == nil || len(gates) != 6 || gates[0].Name != "file" {
+	if err != nil || m == nil || len(gates) != 7 || gates[0].Name != "file" {
 		t.Errorf("%+v, error %v", gates, err)
 	}
 	for _, g := range gates {
