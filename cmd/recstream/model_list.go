@@ -19,7 +19,7 @@ func newModelListCommand(m *modelCommand) *cobra.Command {
 		Use:   "list",
 		Short: "List the bundles of the store, and which is active",
 		Long: `list prints the bundles of the store. The database says which is active, and which a rollback would go back to;
-without one they are listed all the same. A file that is not the one that was activated is called another file:
+without one they are listed all the same. A bundle that is not the one that was activated is called another bundle:
 instances do not take it.`,
 		Example: "  recstream model list\n  recstream model list --store models -o json",
 		Args:    cobra.NoArgs,
@@ -89,7 +89,7 @@ func listEntry(store model.Store, e model.Entry) listedModel {
 		l.Error = e.Err.Error()
 		return l
 	}
-	l.Format, l.Objective, l.SHA256 = e.Manifest.Format, e.Manifest.Objective, e.Manifest.SHA256
+	l.Format, l.Objective, l.SHA256 = e.Manifest.Format, e.Manifest.Objective, e.SHA256
 	if !e.Manifest.CreatedAt.IsZero() {
 		l.CreatedAt = e.Manifest.CreatedAt.UTC().Format(timeFormat)
 	}
@@ -127,7 +127,7 @@ func markState(list []listedModel, ref *schemas.ModelRef, state string) bool {
 		if l := &list[i]; l.Name == ref.Name && l.Version == ref.Version {
 			l.State = state
 			if l.SHA256 != ref.SHA256 {
-				l.State += ", but another file"
+				l.State += ", but another bundle"
 			}
 			return true
 		}

@@ -22,6 +22,7 @@ type Store struct {
 // Entry is one bundle of a store, not opened.
 type Entry struct {
 	Name, Version string
+	SHA256        string    // of the manifest, as in a model's Ref
 	Manifest      *Manifest // nil where it cannot be read
 	Err           error     // why not
 }
@@ -65,6 +66,7 @@ func (s Store) List() ([]Entry, error) {
 		}
 		var text []byte
 		if text, e.Err = readFile(path); e.Err == nil {
+			e.SHA256 = Digest(text)
 			e.Manifest, e.Err = ParseManifest(text)
 		}
 		list = append(list, e)
