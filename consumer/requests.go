@@ -25,7 +25,7 @@ type Profiles interface {
 
 // Scorer decides requests. A worker has one of its own.
 type Scorer interface {
-	// Begin takes up the model and the catalogue in force, for the Decide calls of one batch; End lets go of them.
+	// Begin takes up the model and the catalogue in force, for the Decide calls of one batch; End lets go of them, if there was a Begin.
 	Begin() error
 	End()
 	// NeedsProfiles reports whether the batch's decisions depend on what is known of the users.
@@ -112,6 +112,7 @@ func (s *requestHandler) answer(ctx context.Context, p part) error {
 	}
 	s.fresh = s.fresh[:0]
 	begun := false
+	defer s.scorer.End()
 	for i := p.lo; i < p.hi; i++ {
 		out, id := &s.outcomes[i], s.requests[i].RequestID
 		if out.Rejection != nil {
@@ -130,7 +131,6 @@ func (s *requestHandler) answer(ctx context.Context, p part) error {
 				return err
 			}
 			begun = true
-			defer s.scorer.End()
 		}
 		if err := s.decide(i, now); err != nil {
 			return err

@@ -101,9 +101,7 @@ func (s *Shadows) Run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastFlush)
-			defer cancel()
-			s.flush(last, pending)
+			s.flushLast(ctx, pending)
 			return
 		case j := <-s.queue:
 			s.queued.Add(-j.bytes)
@@ -148,6 +146,13 @@ func (s *Shadows) score(j job, pending []*schemas.Decision) []*schemas.Decision 
 		pending = append(pending, d)
 	}
 	return pending
+}
+
+// flushLast stores what is in hand at the end, if that is quick.
+func (s *Shadows) flushLast(ended context.Context, list []*schemas.Decision) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ended), lastFlush)
+	defer cancel()
+	s.flush(ctx, list)
 }
 
 // flush stores the decisions. What cannot be stored is not tried again: the next ones are as good.

@@ -125,8 +125,9 @@ func (l link) probabilistic() bool {
 	switch l.kind {
 	case linkSigmoid, linkSoftmax, linkSigmoidEach, linkProportion:
 		return true
+	default:
+		return false
 	}
-	return false
 }
 
 func (l link) apply(scores []float64) {
@@ -135,11 +136,8 @@ func (l link) apply(scores []float64) {
 			scores[i] /= l.trees
 		}
 	}
-	switch l.kind {
-	case linkSoftmax:
+	if l.kind == linkSoftmax {
 		softmax(scores)
-		return
-	case linkIdentity, linkProportion:
 		return
 	}
 	for i, raw := range scores {
@@ -157,8 +155,9 @@ func (l link) one(raw float64) float64 {
 		return math.Log1p(math.Exp(raw))
 	case linkSquare:
 		return math.Copysign(raw*raw, raw)
+	default: // linkIdentity, linkProportion; linkSoftmax is of all outputs
+		return raw
 	}
-	return raw
 }
 
 // softmax is exp(s-max)/Σexp(s-max), which does not overflow.
