@@ -11,21 +11,21 @@ import (
 // The first leaf that is left in all of them is the one that the candidate falls into. So a candidate costs, for
 // each tree, the load of a mask, an AND, a count of zeros, and a leaf to add.
 //
-// W is a mask, L the leaf values of a word, and F the precision of the sum. Tried without gain: eight candidates
-// at once, two trees in a mask, trees in blocks.
-type masks[W uint32 | uint64, L [32]F | [64]F, F float32 | float64] struct {
+// W is a mask, and F the precision of the sum. Tried without gain: eight candidates at once, two trees in a mask,
+// trees in blocks, reading ahead in the next candidates' masks.
+type masks[W uint32 | uint64, F float32 | float64] struct {
 	*Evaluator
 	cuts   *cuts
 	start  F
-	leaves []L // by word
-	item   []W // item by item, a mask for each word
+	leaves [][65]F // by word
+	item   []W     // item by item, a mask for each word
 	bins   []bins
 	pair   [][]W // by pair feature; bin by bin, a mask for each word
 }
 
 // newMasks computes the masks of all items and of all bins of the pair features.
-func newMasks[W uint32 | uint64, L [32]F | [64]F, F float32 | float64](ctx context.Context, e *Evaluator, words []word, s *cuts, b []bins) (*masks[W, L, F], error) {
-	m := &masks[W, L, F]{Evaluator: e, cuts: s, start: F(e.forest.bias[0]), leaves: leafValues[L, F](e.forest, words), bins: b}
+func newMasks[W uint32 | uint64, F float32 | float64](ctx context.Context, e *Evaluator, words []word, s *cuts, b []bins) (*masks[W, F], error) {
+	m := &masks[W, F]{Evaluator: e, cuts: s, start: F(e.forest.bias[0]), leaves: leafValues[F](e.forest, words), bins: b}
 	m.item = make([]W, e.numItems*len(words))
 	err := inBlocks(ctx, e.numItems, func(first, last int) {
 		row, wide := make([]float64, len(e.forest.features)), make([]uint64, len(words))
@@ -64,39 +64,39 @@ func narrow[W uint32 | uint64](to []W, from []uint64) {
 
 // leafValues are the leaf values of each word. A place without a leaf holds minus zero, which changes no sum:
 // that is what the words of a large tree add that the exit leaf is not in.
-func leafValues[L [32]F | [64]F, F float32 | float64](f *Forest, words []word) []L {
-	values := make([]L, len(words))
+func leafValues[F float32 | float64](f *Forest, words []word) [][65]F {
+	values := make([][65]F, len(words))
 	for i, w := range words {
 		table := &values[i]
-		for j := range len(*table) {
-			(*table)[j] = F(math.Copysign(0, -1))
+		for j := range table {
+			table[j] = F(math.Copysign(0, -1))
 		}
 		for j, leaf := range w.leaves {
-			(*table)[j] = F(f.trees[w.tree].leaves[leaf])
+			table[j] = F(f.trees[w.tree].leaves[leaf])
 		}
 	}
 	return values
 }
 
 // maskScorer scores with masks.
-type maskScorer[W uint32 | uint64, L [32]F | [64]F, F float32 | float64] struct {
-	*masks[W, L, F]
+type maskScorer[W uint32 | uint64, F float32 | float64] struct {
+	*masks[W, F]
 	wide    []uint64 // the request's masks as cuts make them
 	request []W      // and as they are compared
 	first   []W      // masks of pairs, where there are several pair features
 	second  []W
 }
 
-func (m *masks[W, L, F]) newScorer() scorer {
+func (m *masks[W, F]) newScorer() scorer {
 	n := len(m.leaves)
-	s := &maskScorer[W, L, F]{masks: m, wide: make([]uint64, n), request: make([]W, n)}
+	s := &maskScorer[W, F]{masks: m, wide: make([]uint64, n), request: make([]W, n)}
 	if len(m.Evaluator.pair) > 1 {
 		s.first, s.second = make([]W, n), make([]W, n)
 	}
 	return s
 }
 
-func (s *maskScorer[W, L, F]) score(x []float64, candidates []int32, pairs, out []float64) {
+func (s *maskScorer[W, F]) score(x []float64, candidates []int32, pairs, out []float64) {
 	s.cuts.fill(s.wide, s.Evaluator.request, x)
 	narrow(s.request, s.wide)
 	if len(s.bins) > 0 {
@@ -117,7 +117,7 @@ func (s *maskScorer[W, L, F]) score(x []float64, candidates []int32, pairs, out 
 }
 
 // scorePairs scores candidates that have values of their own, two at a time.
-func (s *maskScorer[W, L, F]) scorePairs(candidates []int32, pairs, out []float64) {
+func (s *maskScorer[W, F]) scorePairs(candidates []int32, pairs, out []float64) {
 	width := len(s.bins)
 	for i := 0; i < len(candidates); i += 2 {
 		j := min(i+1, len(candidates)-1)
@@ -130,7 +130,7 @@ func (s *maskScorer[W, L, F]) scorePairs(candidates []int32, pairs, out []float6
 }
 
 // pairMask is the mask that the pair features leave. It may be in buffer.
-func (s *maskScorer[W, L, F]) pairMask(buffer []W, x []float64) []W {
+func (s *maskScorer[W, F]) pairMask(buffer []W, x []float64) []W {
 	mask := s.binMask(0, x[0])
 	for i := 1; i < len(x); i++ {
 		other := s.binMask(i, x[i])[:len(buffer)]
@@ -144,41 +144,45 @@ func (s *maskScorer[W, L, F]) pairMask(buffer []W, x []float64) []W {
 }
 
 // binMask is the mask that the value x of one pair feature leaves.
-func (s *maskScorer[W, L, F]) binMask(i int, x float64) []W {
+func (s *maskScorer[W, F]) binMask(i int, x float64) []W {
 	bin := s.bins[i].of(s.cuts.round(x))
 	return s.pair[i][bin*len(s.leaves):][:len(s.leaves)]
 }
 
 // row is the mask that the item's features leave.
-func (m *masks[W, L, F]) row(item int32) []W {
+func (m *masks[W, F]) row(item int32) []W {
 	return m.item[int(item)*len(m.leaves):][:len(m.leaves)]
 }
 
 // sum4 adds up the leaves of four candidates: their additions wait for each other less than those of one. The
 // slices have one length, which spares the checks of bounds.
-func sum4[W uint32 | uint64, L [32]F | [64]F, F float32 | float64](start F, request []W, leaves []L, a, b, c, d []W) (sa, sb, sc, sd F) {
+func sum4[W uint32 | uint64, F float32 | float64](start F, request []W, leaves [][65]F, a, b, c, d []W) (sa, sb, sc, sd F) {
 	sa, sb, sc, sd = start, start, start, start
 	n := len(request)
 	leaves, a, b, c, d = leaves[:n], a[:n], b[:n], c[:n], d[:n]
 	for t, r := range request {
 		leaf := &leaves[t]
-		sa += (*leaf)[bits.TrailingZeros64(uint64(a[t]&r))&(len(*leaf)-1)]
-		sb += (*leaf)[bits.TrailingZeros64(uint64(b[t]&r))&(len(*leaf)-1)]
-		sc += (*leaf)[bits.TrailingZeros64(uint64(c[t]&r))&(len(*leaf)-1)]
-		sd += (*leaf)[bits.TrailingZeros64(uint64(d[t]&r))&(len(*leaf)-1)]
+		sa += leaf[first(a[t]&r)]
+		sb += leaf[first(b[t]&r)]
+		sc += leaf[first(c[t]&r)]
+		sd += leaf[first(d[t]&r)]
 	}
 	return sa, sb, sc, sd
 }
 
 // sum2 adds up the leaves of two candidates, a and b, with pair masks.
-func sum2[W uint32 | uint64, L [32]F | [64]F, F float32 | float64](start F, request []W, leaves []L, a, b, pairA, pairB []W) (sa, sb F) {
+func sum2[W uint32 | uint64, F float32 | float64](start F, request []W, leaves [][65]F, a, b, pairA, pairB []W) (sa, sb F) {
 	sa, sb = start, start
 	n := len(request)
 	leaves, a, b, pairA, pairB = leaves[:n], a[:n], b[:n], pairA[:n], pairB[:n]
 	for t, r := range request {
 		leaf := &leaves[t]
-		sa += (*leaf)[bits.TrailingZeros64(uint64(a[t]&r&pairA[t]))&(len(*leaf)-1)]
-		sb += (*leaf)[bits.TrailingZeros64(uint64(b[t]&r&pairB[t]))&(len(*leaf)-1)]
+		sa += leaf[first(a[t]&r&pairA[t])]
+		sb += leaf[first(b[t]&r&pairB[t])]
 	}
 	return sa, sb
 }
+
+// first is the place of the lowest bit, or 64 where there is none. The tables of leaves have that place too, which
+// spares a check of bounds; to count in 32 bits instead, or to rule out zero, is half as fast.
+func first[W uint32 | uint64](mask W) int { return bits.TrailingZeros64(uint64(mask)) }

@@ -77,9 +77,9 @@ func (e *Evaluator) breakEven(columns []column, words []word, maskBytes int64) i
 		cache   = 32 << 20
 		prepare = 2.5 // of a class, once a request
 	)
-	class, mask := 1.0, 1.5
+	class, mask := 1.0, 1.35
 	if e.maskBits() == 64 {
-		mask = 1.9
+		mask = 1.8
 	}
 	if maskBytes > cache {
 		class, mask = 1.4, mask*1.8
@@ -149,13 +149,13 @@ func (e *Evaluator) prepareMasks(ctx context.Context, words []word, b []bins) er
 	var err error
 	switch small := e.maskBits() == 32; {
 	case small && e.single:
-		e.engine, err = newMasks[uint32, [32]float32, float32](ctx, e, words, c, b)
+		e.engine, err = newMasks[uint32, float32](ctx, e, words, c, b)
 	case small:
-		e.engine, err = newMasks[uint32, [32]float64, float64](ctx, e, words, c, b)
+		e.engine, err = newMasks[uint32, float64](ctx, e, words, c, b)
 	case e.single:
-		e.engine, err = newMasks[uint64, [64]float32, float32](ctx, e, words, c, b)
+		e.engine, err = newMasks[uint64, float32](ctx, e, words, c, b)
 	default:
-		e.engine, err = newMasks[uint64, [64]float64, float64](ctx, e, words, c, b)
+		e.engine, err = newMasks[uint64, float64](ctx, e, words, c, b)
 	}
 	return err
 }
