@@ -55,7 +55,7 @@ func (s *stack) withStore() {
 	s.env = append(s.env, "RECSTREAM_MODEL_PATH=", "RECSTREAM_MODEL_STORE="+s.store().Dir)
 }
 
-// activate makes a version the active one and waits until an instance serves with it.
+// activate makes a version the active one.
 func (s *stack) activate(t *testing.T, version string) {
 	t.Helper()
 	m, err := s.store().Open("films", version)
@@ -78,7 +78,12 @@ func (s *stack) activate(t *testing.T, version string) {
 	if _, err := s.db.ChangeModel(ctx, from, change); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "an instance that serves with "+version, func() (bool, string) {
+}
+
+// awaitServed waits until an instance has answered requests with the active model.
+func (s *stack) awaitServed(t *testing.T) {
+	t.Helper()
+	eventually(t, "an instance that serves with the active model", func() (bool, string) {
 		active, err := s.db.ActiveModel(t.Context())
 		return err == nil && !active.ServedAt.IsZero(), fmt.Sprint(active, err)
 	})
@@ -109,11 +114,12 @@ func TestActivationsUnderLoad(t *testing.T) {
 	s.putBundle(t, "1", "../demo/data/model.txt")
 	s.putBundle(t, "2", "../../scoring/model/testdata/other.txt")
 	s.withStore()
-	i := s.serveProgram(t, racing, "GORACE=halt_on_error=1")
 	s.activate(t, "1")
+	i := s.serveProgram(t, racing, "GORACE=halt_on_error=1")
 	load := s.startLoad(t)
 	for n := range activations(t) {
 		s.activate(t, fmt.Sprint(1+(n+1)%2))
+		s.awaitServed(t)
 	}
 	published := load()
 	s.awaitCommitted(t)
@@ -124,6 +130,7 @@ func TestActivationsUnderLoad(t *testing.T) {
 		t.Error("one of the models never scored")
 	}
 	s.checkLedger(t, &workload{good: published})
+	s.checkResults(t, &workload{good: published}, true)
 }
 
 // startLoad publishes requests, with some thousands always waiting, until the function that it returns is called,
