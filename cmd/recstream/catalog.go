@@ -50,7 +50,7 @@ are joined with "|". A JSON Lines file has one object a line with the same names
 Every line with a mistake is named. Then nothing is imported, unless --skip-bad leaves those lines out.`,
 		Example: `  recstream catalog import films.csv
   zcat films.jsonl.gz | recstream catalog import --format jsonl --skip-bad -`,
-		Args: cobra.ExactArgs(1),
+		Args: allArgs,
 		RunE: func(cmd *cobra.Command, args []string) error { return app.importCatalog(cmd.Context(), args[0], opts) },
 	}
 	enumVar(cmd, cmd.Flags(), &opts.format, "format", "", "format of FILE (default: told by its name)", "csv", "jsonl")

@@ -14,7 +14,6 @@ import (
 	"recstream/internal/config"
 	"recstream/internal/kafkaconn"
 	"recstream/internal/postgres"
-	"recstream/scoring/model"
 )
 
 // checkTimeout is how long one check waits for a server.
@@ -24,9 +23,10 @@ func newCheckCommand(app *app) *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
 		Use:     "check",
-		Short:   "Try the configuration, the brokers, the topics, the database and the model",
+		Short:   "Try the configuration, the brokers, the topics, the database and the models",
 		GroupID: groupAbout,
-		Long: `check tries what an instance needs, changes nothing, and prints a line each: ok, or what to do.
+		Long: `check tries what an instance needs, changes nothing, and prints a line each: ok, or what to do. Of models it
+puts through their gates the active one and those of running experiments, or the one of model.path.
 The exit status is 0 if all is well, 1 if not, 2 if the configuration itself has a mistake.`,
 		Example: "  recstream check --config recstream.yaml\n  recstream check -o json",
 		Args:    cobra.NoArgs,
@@ -52,7 +52,6 @@ func (a *app) check(ctx context.Context, output string) error {
 	findings := []finding{{Check: "config", OK: true, Detail: "valid"}}
 	findings = append(findings, checkKafka(ctx, cfg)...)
 	findings = append(findings, a.checkDatabase(ctx, cfg)...)
-	findings = append(findings, checkModel(cfg.Model))
 	if output == "json" {
 		err = printJSON(a.stdout, findings)
 	} else {
@@ -135,6 +134,7 @@ func checkTopics(ctx context.Context, client *kafka.Client, k config.Kafka) find
 	}
 }
 
+// checkDatabase looks at the database, and at the models, which it names.
 func (a *app) checkDatabase(ctx context.Context, cfg config.Config) []finding {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
@@ -144,9 +144,13 @@ func (a *app) checkDatabase(ctx context.Context, cfg config.Config) []finding {
 		err = db.Ping(ctx)
 	}
 	if err != nil {
-		return []finding{failed("database", err, databaseHint(err, cfg))}
+		models := checkModelFile(cfg.Model)
+		if cfg.Model.Store != "" {
+			models = failed(checkOfModel, errors.New("which is active is not known"), "mend the database, which says it")
+		}
+		return []finding{failed("database", err, databaseHint(err, cfg)), models}
 	}
-	return []finding{checkSchema(ctx, db), checkCatalog(ctx, db)}
+	return append([]finding{checkSchema(ctx, db), checkCatalog(ctx, db)}, checkModels(ctx, db, cfg)...)
 }
 
 func checkSchema(ctx context.Context, db *postgres.Database) finding {
@@ -172,18 +176,4 @@ func checkCatalog(ctx context.Context, db *postgres.Database) finding {
 		return failed("catalogue", errors.New("has no items"), "run 'recstream catalog import FILE'")
 	}
 	return finding{Check: "catalogue", OK: true, Detail: fmt.Sprintf("%d items", n)}
-}
-
-func checkModel(m config.Model) finding {
-	if m.Path == "" {
-		return finding{Check: "model", OK: true, Detail: "none configured: results come from the tiers below it; set model.path to have one"}
-	}
-	loaded, err := model.Load(m.Path)
-	switch {
-	case err != nil:
-		return failed("model", err, "put a LightGBM text model with recstream's features at model.path; until then the tiers below answer")
-	case m.SHA256 != "" && m.SHA256 != loaded.Ref.SHA256:
-		return failed("model", fmt.Errorf("%s has SHA-256 %s", m.Path, loaded.Ref.SHA256), "put the file there whose hash is model.sha256, or change that")
-	}
-	return finding{Check: "model", OK: true, Detail: fmt.Sprintf("%s: %d trees, sha256 %s", m.Path, loaded.Forest().NumTrees(), loaded.Ref.SHA256[:12])}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -74,9 +75,9 @@ func newExperimentListCommand(app *app) *cobra.Command {
 			}
 			rows := make([][]string, len(list))
 			for i, x := range list {
-				rows[i] = []string{x.Name, x.state(), x.ChangedAt, percent(x.Share()), names(x.Variants), names(x.Shadows)}
+				rows[i] = []string{x.Name, x.state(), x.ChangedAt, percent(x.Share()), x.namespace(), names(x.Variants), names(x.Shadows)}
 			}
-			return printTable(app.stdout, []string{"NAME", "STATE", "SINCE", "COVERAGE", "VARIANTS", "SHADOWS"}, rows)
+			return printTable(app.stdout, []string{"NAME", "STATE", "SINCE", "COVERAGE", "NAMESPACE", "VARIANTS", "SHADOWS"}, rows)
 		},
 	}
 	outputVar(cmd, &format, "table", "json")
@@ -97,6 +98,14 @@ func (x *storedExperiment) state() string {
 	return "stopped"
 }
 
+// namespace is the name and the range, "" where there is none.
+func (x *storedExperiment) namespace() string {
+	if x.Namespace == nil {
+		return ""
+	}
+	return fmt.Sprintf("%s %v-%v", x.Namespace.Name, x.Namespace.Start, x.Namespace.End)
+}
+
 func percent(share float64) string { return strconv.FormatFloat(100*share, 'g', 4, 64) + " %" }
 
 func names(list []experiment.Variant) string {
@@ -108,21 +117,26 @@ func names(list []experiment.Variant) string {
 }
 
 func (a *app) storedExperiments(ctx context.Context) (list []storedExperiment, err error) {
-	err = a.withDatabase(ctx, func(db *postgres.Database) error {
-		rows, err := db.Experiments(ctx)
-		if err != nil {
-			return withHint(err, migrateHint)
-		}
-		list = make([]storedExperiment, len(rows))
-		for i, row := range rows {
-			if err := json.Unmarshal(row.Spec, &list[i].Experiment); err != nil {
-				return fmt.Errorf("experiment %s: %w", row.Name, err)
-			}
-			list[i].Name, list[i].Running, list[i].ChangedAt = row.Name, row.Running, row.ChangedAt.Format(timeFormat)
-		}
-		return nil
+	err = a.withDatabase(ctx, func(db *postgres.Database) (err error) {
+		list, err = readExperiments(ctx, db)
+		return err
 	})
 	return list, err
+}
+
+func readExperiments(ctx context.Context, db *postgres.Database) ([]storedExperiment, error) {
+	rows, err := db.Experiments(ctx)
+	if err != nil {
+		return nil, withHint(err, migrateHint)
+	}
+	list := make([]storedExperiment, len(rows))
+	for i, row := range rows {
+		if err := json.Unmarshal(row.Spec, &list[i].Experiment); err != nil {
+			return nil, fmt.Errorf("experiment %s: %w", row.Name, err)
+		}
+		list[i].Name, list[i].Running, list[i].ChangedAt = row.Name, row.Running, row.ChangedAt.Format(timeFormat)
+	}
+	return list, nil
 }
 
 // timeFormat is how tables print times: UTC, to the second.
@@ -135,7 +149,7 @@ func newExperimentShowCommand(app *app) *cobra.Command {
 		Short: "Print an experiment as the file that starts it",
 		Example: `  recstream experiment show new-ranker
   recstream experiment show new-ranker > new-ranker.yaml`,
-		Args: cobra.ExactArgs(1),
+		Args: allArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			list, err := app.storedExperiments(cmd.Context())
 			if err != nil {
@@ -162,11 +176,13 @@ func newExperimentShowCommand(app *app) *cobra.Command {
 
 func newExperimentStartCommand(app *app) *cobra.Command {
 	var c change
+	var store string
 	cmd := &cobra.Command{
 		Use:   "start FILE",
 		Short: "Start the experiment that a YAML file describes",
 		Long: `start checks an experiment and puts it into force; instances follow within seconds. An experiment that runs
-must be stopped before it is started in another form. FILE may be "-" for standard input.
+must be stopped before it is started in another form. FILE may be "-" for standard input. Where another running
+experiment shares users with it, start says so.
 
   name: new-ranker          # on decisions and results
   seed: new-ranker          # of the hash; the name, if left out
@@ -187,28 +203,30 @@ must be stopped before it is started in another form. FILE may be "-" for standa
     - name: next
       model: films@3`,
 		Example: `  recstream experiment start trial.yaml --why "does the new model help?"`,
-		Args:    cobra.ExactArgs(1),
+		Args:    allArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return app.startExperiment(cmd.Context(), args[0], c)
+			return app.startExperiment(cmd.Context(), args[0], store, c)
 		},
 	}
 	changeVars(cmd, &c)
+	storeVar(cmd.Flags(), &store)
 	return cmd
 }
 
-func (a *app) startExperiment(ctx context.Context, path string, c change) error {
+func (a *app) startExperiment(ctx context.Context, path, store string, c change) error {
 	text, err := a.readInput(path)
 	if err != nil {
 		return err
 	}
 	var x experiment.Experiment
-	if err := yaml.UnmarshalWithOptions(text, &x, yaml.DisallowUnknownField()); err != nil {
-		return fmt.Errorf("%s: %w", path, errors.New(yaml.FormatError(err, false, false)))
+	if err := readYAML(text, &x); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
 	}
 	cfg, err := a.loadConfig()
 	if err != nil {
 		return err
 	}
+	cfg.Model.Store = cmp.Or(store, cfg.Model.Store)
 	if err := errors.Join(x.Validate(), pinVariants(cfg, &x)); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
@@ -217,13 +235,18 @@ func (a *app) startExperiment(ctx context.Context, path string, c change) error 
 		return err
 	}
 	return a.withDatabase(ctx, func(db *postgres.Database) error {
+		others, err := readExperiments(ctx, db)
+		if err != nil {
+			return err
+		}
 		if err := db.StartExperiment(ctx, x.Name, spec, c.actor, c.why); err != nil {
 			if errors.Is(err, postgres.ErrExperimentRunning) {
 				return withHint(err, fmt.Sprintf("run 'recstream experiment stop %s' first", x.Name))
 			}
 			return withHint(err, migrateHint)
 		}
-		_, err := fmt.Fprintf(a.stdout, "experiment %s is running\n", x.Name)
+		warnOfOverlaps(a.stderr, &x, others)
+		_, err = fmt.Fprintf(a.stdout, "experiment %s is running\n", x.Name)
 		return err
 	})
 }
@@ -232,13 +255,15 @@ func (a *app) startExperiment(ctx context.Context, path string, c change) error 
 // each model by its hash, so that a variant is one model in all instances.
 func pinVariants(cfg config.Config, x *experiment.Experiment) error {
 	var errs []error
-	for _, list := range [][]experiment.Variant{x.Variants, x.Shadows} {
+	pin := func(what string, list []experiment.Variant) {
 		for i := range list {
 			if err := pinVariant(cfg, &list[i]); err != nil {
-				errs = append(errs, fmt.Errorf("variant %s: %w", list[i].Name, err))
+				errs = append(errs, fmt.Errorf("%s %s: %w", what, list[i].Name, err))
 			}
 		}
 	}
+	pin("variant", x.Variants)
+	pin("shadow", x.Shadows)
 	return errors.Join(errs...)
 }
 
@@ -251,27 +276,15 @@ func pinVariant(cfg config.Config, v *experiment.Variant) error {
 	if v.Model == "" {
 		return nil
 	}
-	m, err := openFromStore(cfg, v.Model)
+	if cfg.Model.Store == "" {
+		return configError(withHint(errors.New("model.store is not set"), storeHint))
+	}
+	m, err := openPinned(model.Store{Dir: cfg.Model.Store}, v.Model, v.SHA256)
 	if err != nil {
 		return err
 	}
-	if v.SHA256 != "" && v.SHA256 != m.Ref.SHA256 {
-		return fmt.Errorf("%s has the SHA-256 %s, not %s", v.Model, m.Ref.SHA256, v.SHA256)
-	}
 	v.SHA256 = m.Ref.SHA256
 	return nil
-}
-
-// openFromStore opens name@version of the configured store.
-func openFromStore(cfg config.Config, label string) (*model.Model, error) {
-	if cfg.Model.Store == "" {
-		return nil, configError(withHint(errors.New("model.store is not set"), "set it to the directory of the bundles"))
-	}
-	name, version, ok := model.SplitName(label)
-	if !ok {
-		return nil, usagef("%q is no name@version", label)
-	}
-	return model.Store{Dir: cfg.Model.Store}.Open(name, version)
 }
 
 // readInput reads a file, or standard input for "-".
@@ -288,7 +301,7 @@ func newExperimentStopCommand(app *app) *cobra.Command {
 		Use:     "stop NAME",
 		Short:   "Stop a running experiment",
 		Example: `  recstream experiment stop new-ranker --why "the candidate won"`,
-		Args:    cobra.ExactArgs(1),
+		Args:    allArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return app.withDatabase(cmd.Context(), func(db *postgres.Database) error {
 				if err := db.StopExperiment(cmd.Context(), args[0], c.actor, c.why); err != nil {
@@ -313,7 +326,7 @@ func newExperimentAssignCommand(app *app) *cobra.Command {
 		Short: "Print the experiment and the variant that a user gets",
 		Example: `  recstream experiment assign user-42
   recstream experiment assign user-42 -o json`,
-		Args: cobra.ExactArgs(1),
+		Args: allArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			list, err := app.storedExperiments(cmd.Context())
 			if err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -23,12 +24,13 @@ type featuresFlags struct {
 	requests, items, feedback string
 	halfLife                  time.Duration
 	output                    string
+	printDefault              bool
 }
 
 func newFeaturesCommand(app *app) *cobra.Command {
 	var flags featuresFlags
 	cmd := &cobra.Command{
-		Use:     "features FILE",
+		Use:     "features [FILE]",
 		Short:   "Print what a model sees of requests and items",
 		GroupID: groupAbout,
 		Long: `features makes the features that FILE declares, exactly as serving does, for each request with each of its
@@ -40,16 +42,39 @@ The requests are recommendation.request events, one a line. The items are a CSV 
 profile that they make up to the time of the request; without, users are unknown. So training data can be made
 of events that were kept, with the numbers that serving would have had.
 
-In the table a missing value is NaN, in CSV an empty cell, in JSON null.`,
+In the table a missing value is NaN, in CSV an empty cell, in JSON null.
+
+What can be declared; docs/features.md has what each of them means, and their parameters:
+
+  request    mood, group_size, session_length (one_hot, category), hour, weekday, limit (number)
+  item       id (hashed), genres (one_hot, count), franchise (one_hot, category, hashed),
+             duration_min, year, popularity (number), added_at (recency)
+  user       activity, typical_duration, genre_affinity (number), last_activity (recency)
+  history    seen, dismissed (count)
+  user_item  genre_affinity (number), seen, dismissed (flag, recency), impressions (count), duration_min (ratio)
+
+--default prints the declaration that holds where a model has none, to start from: the seventeen features.`,
 		Example: `  recstream features models/films/2 --requests requests.jsonl --items films.csv
-  recstream features features.yaml --requests requests.jsonl --items films.csv --feedback feedback.jsonl -o csv`,
-		Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error { return app.printFeatures(args[0], flags) },
+  recstream features features.yaml --requests requests.jsonl --items films.csv --feedback feedback.jsonl -o csv
+  recstream features --default > features.yaml`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			switch {
+			case flags.printDefault && len(args) == 0:
+				return app.printDefaultFeatures()
+			case flags.printDefault:
+				return usagef("--default takes no FILE")
+			case len(args) == 0:
+				return usagef("what declares the features is missing; name its FILE, or print the default declaration with --default")
+			}
+			return app.printFeatures(args[0], flags)
+		},
 	}
 	cmd.Flags().StringVar(&flags.requests, "requests", "", "requests, JSON Lines `FILE`")
 	cmd.Flags().StringVar(&flags.items, "items", "", "items, CSV or JSON Lines `FILE`")
 	cmd.Flags().StringVar(&flags.feedback, "feedback", "", "feedback of the users, JSON Lines `FILE`")
 	cmd.Flags().DurationVar(&flags.halfLife, "half-life", profile.DefaultHalfLife, "in which what users did counts half")
+	cmd.Flags().BoolVar(&flags.printDefault, "default", false, "print the default declaration, as YAML, and nothing else")
 	outputVar(cmd, &flags.output, "table", "csv", "json")
 	return cmd
 }
@@ -79,13 +104,16 @@ func (a *app) printFeatures(path string, flags featuresFlags) error {
 	}
 	m := vectorMaker{extractor: extractor, items: items, halfLife: flags.halfLife}
 	if flags.feedback != "" {
-		if err := m.readFeedback(flags.feedback); err != nil {
+		if err := errors.Join(timeless(flags.requests, requests), m.readFeedback(flags.feedback)); err != nil {
 			return err
 		}
 	}
 	table := m.vectors(requests)
 	if len(table.Vectors) == 0 {
 		return fmt.Errorf("no request of %s has a candidate in %s", flags.requests, flags.items)
+	}
+	if n := m.unknown; n > 0 {
+		fmt.Fprintf(a.stderr, "%d of %d candidates left out: %s has no such item; the first is %s\n", n, n+len(table.Vectors), flags.items, m.firstUnknown)
 	}
 	switch flags.output {
 	case "csv":
@@ -95,6 +123,27 @@ func (a *app) printFeatures(path string, flags featuresFlags) error {
 	default:
 		return table.print(a.stdout)
 	}
+}
+
+// printDefaultFeatures prints what can be edited into a declaration of one's own.
+func (a *app) printDefaultFeatures() error {
+	text, err := yaml.Marshal(feature.Default())
+	if err != nil {
+		return err
+	}
+	_, err = a.stdout.Write(text)
+	return err
+}
+
+// timeless refuses requests whose profile would be that of the end of all feedback.
+func timeless(path string, requests []schemas.Request) error {
+	for i := range requests {
+		if requests[i].RequestedAt.IsZero() {
+			return withHint(fmt.Errorf("%s: request %q has no time", path, requests[i].RequestID),
+				"add requested_at to it: only feedback before that time may count")
+		}
+	}
+	return nil
 }
 
 // readDeclaration reads a bundle's features, or a file of features alone.
@@ -113,8 +162,8 @@ func readDeclaration(path string) (d feature.Declaration, err error) {
 		}
 		return feature.Declaration{Features: manifest.Features}, nil
 	}
-	if err := yaml.UnmarshalWithOptions(text, &d, yaml.Strict()); err != nil {
-		return d, fmt.Errorf("%s: %s", path, yaml.FormatError(err, false, false))
+	if err := readYAML(text, &d); err != nil {
+		return d, fmt.Errorf("%s: %w", path, err)
 	}
 	return d, nil
 }
@@ -175,6 +224,9 @@ type vectorMaker struct {
 	items     map[string]*schemas.Item
 	feedback  map[string][]schemas.Feedback // by user, in the order of their times; nil where there is none
 	halfLife  time.Duration
+
+	unknown      int    // candidates that are no items
+	firstUnknown string // and its request
 }
 
 func (m *vectorMaker) readFeedback(path string) error {
@@ -204,7 +256,7 @@ func (m *vectorMaker) profileOf(req *schemas.Request) *schemas.Profile {
 	var p *schemas.Profile
 	for i := range m.feedback[req.UserID] {
 		e := &m.feedback[req.UserID][i]
-		if !req.RequestedAt.IsZero() && e.At.After(req.RequestedAt) {
+		if e.At.After(req.RequestedAt) {
 			break
 		}
 		if p == nil {
@@ -237,12 +289,21 @@ func (m *vectorMaker) vectors(requests []schemas.Request) *featureTable {
 			candidates = req.Candidates
 		}
 		for _, id := range candidates {
-			if it := m.items[id]; it != nil {
-				values := make(vector, len(table.Features))
-				m.extractor.Vector(values, &in, it)
-				table.Vectors = append(table.Vectors, namedVector{req.RequestID, id, values})
+			it := m.items[id]
+			if it == nil {
+				m.leaveOut(req.RequestID, id)
+				continue
 			}
+			values := make(vector, len(table.Features))
+			m.extractor.Vector(values, &in, it)
+			table.Vectors = append(table.Vectors, namedVector{req.RequestID, id, values})
 		}
 	}
 	return table
+}
+
+func (m *vectorMaker) leaveOut(request, item string) {
+	if m.unknown++; m.unknown == 1 {
+		m.firstUnknown = fmt.Sprintf("%q of request %q", item, request)
+	}
 }

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"recstream/internal/config"
 	"recstream/internal/postgres"
@@ -40,12 +43,20 @@ with an "@" in it needs a "/" too, as in ./films@2.`,
   recstream model rollback --why "fewer plays than before"
   recstream model predict model.txt rows.csv`,
 	}
-	cmd.PersistentFlags().StringVar(&m.storeFlag, "store", "", "`DIR` of bundles, instead of model.store")
+	storeVar(cmd.PersistentFlags(), &m.storeFlag)
 	cmd.AddCommand(newModelBuildCommand(m), newModelListCommand(m), newModelShowCommand(m), newModelVerifyCommand(m),
 		newModelActivateCommand(m), newModelRollbackCommand(m), newModelLogCommand(m),
 		newModelPredictCommand(m), newModelExplainCommand(m))
 	onlySubcommands(cmd)
 	return cmd
+}
+
+// storeHint says how to name a store.
+const storeHint = "set it, or RECSTREAM_MODEL_STORE, to the directory of the bundles, or add --store DIR"
+
+// storeVar adds the flag that names a store.
+func storeVar(flags *pflag.FlagSet, dst *string) {
+	flags.StringVar(dst, "store", "", "`DIR` of bundles, instead of model.store")
 }
 
 // config returns the settings in force, with the store of --store.
@@ -61,7 +72,7 @@ func (m *modelCommand) config() (config.Config, error) {
 func (m *modelCommand) store() (model.Store, error) {
 	cfg, err := m.config()
 	if err == nil && cfg.Model.Store == "" {
-		err = configError(withHint(errors.New("model.store is not set"), "set it to the directory of the bundles, or add --store DIR"))
+		err = configError(withHint(errors.New("model.store is not set"), storeHint))
 	}
 	return model.Store{Dir: cfg.Model.Store}, err
 }
@@ -82,8 +93,45 @@ func (m *modelCommand) open(label string) (*model.Model, error) {
 	if err != nil {
 		return nil, err
 	}
+	if path != label {
+		return m.openStored(label)
+	}
 	opened, err := model.Load(path)
 	return opened, withHint(err, "run 'recstream model verify "+label+"' to see every gate")
+}
+
+// openStored opens name@version of the store, which has to pass its gates.
+func (m *modelCommand) openStored(label string) (*model.Model, error) {
+	store, err := m.store()
+	if err != nil {
+		return nil, err
+	}
+	return openBundle(store, label)
+}
+
+// errNotStored says that a store lacks a version.
+var errNotStored = errors.New("is not in the store")
+
+// openBundle opens name@version of a store, which has to pass its gates.
+func openBundle(store model.Store, label string) (*model.Model, error) {
+	name, version, ok := model.SplitName(label)
+	if !ok {
+		return nil, usagef("%q is no name@version", label)
+	}
+	if _, err := os.Stat(store.Path(name, version)); errors.Is(err, fs.ErrNotExist) {
+		return nil, withHint(fmt.Errorf("%s %w %s", label, errNotStored, store.Dir), "run 'recstream model list' to see what is")
+	}
+	opened, err := store.Open(name, version)
+	return opened, withHint(err, "run 'recstream model verify "+label+"' to see every gate")
+}
+
+// openPinned opens a bundle that must have that hash; an empty one is any.
+func openPinned(store model.Store, label, sha256 string) (*model.Model, error) {
+	opened, err := openBundle(store, label)
+	if err == nil && sha256 != "" && opened.Ref.SHA256 != sha256 {
+		return nil, fmt.Errorf("%s has the SHA-256 %s, not %s, which was chosen", label, opened.Ref.SHA256, sha256)
+	}
+	return opened, err
 }
 
 // askDatabase runs use with the database, for what a command can do without. The error says why that was not had.

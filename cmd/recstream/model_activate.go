@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/spf13/cobra"
 
@@ -24,7 +25,7 @@ func newModelActivateCommand(m *modelCommand) *cobra.Command {
 with who did it and why. Instances load it from their own model.store within seconds, after its gates have
 passed there too, and drop no request. Where the bundle is missing or refused, the old model serves on.`,
 		Example: `  recstream model activate films@2 --why "trained on August"`,
-		Args:    cobra.ExactArgs(1),
+		Args:    allArgs,
 		RunE:    func(cmd *cobra.Command, args []string) error { return m.activate(cmd.Context(), args[0], c) },
 	}
 	changeVars(cmd, &c)
@@ -35,9 +36,10 @@ func newModelRollbackCommand(m *modelCommand) *cobra.Command {
 	var c change
 	cmd := &cobra.Command{
 		Use:   "rollback",
-		Short: "Go back to the model that served well before",
-		Long: `rollback activates the last model that instances had in force before the active one, if it still passes its gates.
-'recstream model list' calls it previous. To go anywhere else, activate that version.`,
+		Short: "Go back to the model that served before",
+		Long: `rollback activates the previous model, if it still passes its gates: the last that served before the active one and
+was not left by a rollback. A model has served once an instance has answered requests with it; SERVED in 'recstream
+model log' says when. 'recstream model list' marks the previous one. To go anywhere else, activate that version.`,
 		Example: `  recstream model rollback --why "fewer plays than before"`,
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return m.rollback(cmd.Context(), c) },
@@ -71,8 +73,7 @@ func (m *modelCommand) rollback(ctx context.Context, c change) error {
 			return err
 		}
 		if previous == nil {
-			return withHint(errors.New("there is no model to go back to: none but the active one has served"),
-				"run 'recstream model list', and activate another version")
+			return noPrevious(ctx, db, active)
 		}
 		opened, err := m.openStored(labelOf(previous))
 		if err != nil {
@@ -86,18 +87,23 @@ func (m *modelCommand) rollback(ctx context.Context, c change) error {
 	})
 }
 
-// openStored opens name@version of the store, which has to pass its gates.
-func (m *modelCommand) openStored(label string) (*model.Model, error) {
-	name, version, ok := model.SplitName(label)
-	if !ok {
-		return nil, usagef("%q is no name@version", label)
+// noPrevious says why a rollback has nowhere to go.
+func noPrevious(ctx context.Context, db *postgres.Database, active *postgres.ModelChange) error {
+	const text = "there is no model to go back to: "
+	if active == nil {
+		return withHint(errors.New(text+"none was ever activated"), "run 'recstream model activate NAME@VERSION'")
 	}
-	store, err := m.store()
+	changes, err := db.ModelChanges(ctx, math.MaxInt32)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	opened, err := store.Open(name, version)
-	return opened, withHint(err, "run 'recstream model verify "+label+"' to see every gate; nothing was changed")
+	for _, c := range changes {
+		if !c.ServedAt.IsZero() && !sameModel(c.To, active.To) {
+			return withHint(fmt.Errorf("%s%s, which served before, was itself left by a rollback", text, labelOf(c.To)),
+				"run 'recstream model activate "+labelOf(c.To)+"' to use it all the same, or activate another version")
+		}
+	}
+	return withHint(errors.New(text+"none but the active one has served"), "run 'recstream model list', and activate another version")
 }
 
 // changeTo makes a model the active one, in place of the one that active, nil for none, made.

@@ -5,11 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
-	"strings"
 	"time"
 
-	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 
 	"recstream/internal/rowfile"
@@ -54,7 +51,7 @@ The bundle is put into the store whole, after it has passed every gate, or not a
 		Example: `  recstream model build model.txt films@2 --sample rows.csv --metric auc=0.861 --data-from 2026-07-01 --data-to 2026-08-31
   recstream model build model.ubj films@xgb-1 --features features.yaml --sample rows.csv --training training.yaml
   recstream model build mlruns/1/models/m-3f/artifacts films@3 --sample rows.csv`,
-		Args: cobra.ExactArgs(2),
+		Args: allArgs,
 		RunE: func(_ *cobra.Command, args []string) error { return m.build(args[0], args[1], opts) },
 	}
 	flags := cmd.Flags()
@@ -90,10 +87,14 @@ func (m *modelCommand) build(source, label string, opts modelBuild) error {
 			return err
 		}
 	}
-	if spec.Sample, err = m.readSample(opts.sample, spec.Features); err != nil {
+	var lines []int
+	if spec.Sample, lines, err = m.readSample(opts.sample, spec.Features); err != nil {
 		return fmt.Errorf("%s: %w", opts.sample, err)
 	}
 	built, err := store.Build(spec)
+	if row, ok := errors.AsType[*model.RowError](err); ok {
+		return fmt.Errorf("%s: line %d: %s", opts.sample, lines[row.Row], row.Detail)
+	}
 	if err != nil {
 		return err
 	}
@@ -115,62 +116,27 @@ func (m *modelCommand) printBuilt(b *model.Built, rows int) {
 	fmt.Fprintf(m.stdout, "second opinion: %s\n", b.Model.SecondOpinion())
 }
 
-// readTraining reads the file, and puts the flags over it.
-func (o *modelBuild) readTraining() (t model.Training, err error) {
-	if o.trainingFile != "" {
-		text, err := os.ReadFile(o.trainingFile)
-		if err != nil {
-			return t, err
-		}
-		if err := yaml.UnmarshalWithOptions(text, &t, yaml.Strict()); err != nil {
-			return t, fmt.Errorf("%s: %s", o.trainingFile, yaml.FormatError(err, false, false))
-		}
-	}
-	for _, text := range []struct {
-		dst  *string
-		flag string
-	}{{&t.From, o.training.From}, {&t.To, o.training.To}, {&t.Source, o.training.Source}} {
-		if text.flag != "" {
-			*text.dst = text.flag
-		}
-	}
-	if o.training.Rows != 0 {
-		t.Rows = o.training.Rows
-	}
-	for _, metric := range o.metrics {
-		name, text, ok := strings.Cut(metric, "=")
-		value, err := strconv.ParseFloat(text, 64)
-		if !ok || name == "" || err != nil {
-			return t, usagef("--metric %q is no NAME=NUMBER", metric)
-		}
-		if t.Metrics == nil {
-			t.Metrics = map[string]float64{}
-		}
-		t.Metrics[name] = value
-	}
-	return t, nil
-}
-
-// readSample reads rows in the order of the declared features, and the predictions where they are there.
-func (a *app) readSample(path string, declared feature.Declaration) (s model.Sample, err error) {
+// readSample reads rows in the order of the declared features, and the predictions where they are there, with the
+// line of each.
+func (a *app) readSample(path string, declared feature.Declaration) (s model.Sample, lines []int, err error) {
 	names := make([]string, len(declared.Features))
 	for i := range declared.Features {
 		names[i] = declared.Features[i].Name
 	}
 	input, closeInput, err := a.openInput(path)
 	if err != nil {
-		return s, err
+		return s, nil, err
 	}
 	defer closeInput()
 	rows, err := rowfile.NewReader(input, names, rowfile.Options{Optional: []string{predictionColumn}})
 	if err != nil {
-		return s, err
+		return s, nil, err
 	}
 	if rows.Header() == nil {
-		return s, errors.New("the first line must have the features' names")
+		return s, nil, errors.New("the first line must have the features' names")
 	}
 	if unknown := rows.Unknown(); len(unknown) > 0 {
-		return s, fmt.Errorf("the column %q is no feature; leave it out, or mend its name", unknown[0])
+		return s, nil, fmt.Errorf("the column %q is no feature; leave it out, or mend its name", unknown[0])
 	}
 	return collect(rows, len(names), hasColumn(rows, names))
 }
@@ -191,18 +157,18 @@ func hasColumn(rows *rowfile.Reader, names []string) bool {
 	return count > 0
 }
 
-func collect(rows *rowfile.Reader, features int, predictions bool) (s model.Sample, err error) {
+func collect(rows *rowfile.Reader, features int, predictions bool) (s model.Sample, lines []int, err error) {
 	for {
 		row := make([]float64, features+1)
 		switch err := rows.Next(row); {
 		case errors.Is(err, io.EOF):
-			return s, nil
+			return s, lines, nil
 		case err != nil:
-			return s, err
+			return s, nil, err
 		case len(row)*(len(s.Rows)+1) > maxSampleValues:
-			return s, fmt.Errorf("more than %d rows; a random sample of them is enough", len(s.Rows))
+			return s, nil, fmt.Errorf("more than %d rows; a random sample of them is enough", len(s.Rows))
 		}
-		s.Rows = append(s.Rows, row[:features:features])
+		s.Rows, lines = append(s.Rows, row[:features:features]), append(lines, rows.Line())
 		if predictions {
 			s.Predictions = append(s.Predictions, row[features])
 		}

@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"strconv"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/spf13/cobra"
 
 	"recstream/internal/postgres"
@@ -18,9 +21,10 @@ func newModelListCommand(m *modelCommand) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the bundles of the store, and which is active",
-		Long: `list prints the bundles of the store. The database says which is active, and which a rollback would go back to;
-without one they are listed all the same. A bundle that is not the one that was activated is called another bundle:
-instances do not take it.`,
+		Long: `list prints the bundles of the store. The database says which is active, and which is previous: the last that
+served before the active one and was not left by a rollback, which is where 'recstream model rollback' goes. A model
+has served once an instance has answered requests with it. Without a database bundles are listed all the same. One
+that is not the bundle that was activated is called another bundle: instances do not take it.`,
 		Example: "  recstream model list\n  recstream model list --store models -o json",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return m.list(cmd.Context(), format) },
@@ -28,6 +32,9 @@ instances do not take it.`,
 	outputVar(cmd, &format, "table", "json")
 	return cmd
 }
+
+// undefinedTable is Postgres's code for a table that is missing.
+const undefinedTable = "42P01"
 
 // listedModel is a bundle as list prints it.
 type listedModel struct {
@@ -48,6 +55,9 @@ func (m *modelCommand) list(ctx context.Context, format string) error {
 	if err != nil {
 		return err
 	}
+	if info, err := os.Stat(store.Dir); err != nil || !info.IsDir() {
+		return withHint(fmt.Errorf("no such directory: %s", store.Dir), storeHint)
+	}
 	entries, err := store.List()
 	if err != nil {
 		return err
@@ -63,6 +73,9 @@ func (m *modelCommand) list(ctx context.Context, format string) error {
 	})
 	if err != nil {
 		fmt.Fprintf(m.stderr, "which model is active is not known: %s\n", failed("database", err, "").Detail)
+		if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == undefinedTable {
+			fmt.Fprintln(m.stderr, "hint: run 'recstream migrate up' first")
+		}
 	}
 	for _, mark := range []struct {
 		ref   *schemas.ModelRef
@@ -153,8 +166,8 @@ func newModelLogCommand(m *modelCommand) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "log",
 		Short: "List the changes of the active model: who, when, from, to, why",
-		Long: `log prints the latest changes of the active model, the latest first. SERVED is when an instance first had the model
-in force; without it none has had, and a rollback does not go back to it.`,
+		Long: `log prints the latest changes of the active model, the latest first. SERVED is when an instance had first answered
+requests with it; where it is empty none has, and a rollback does not go back to it.`,
 		Example: "  recstream model log\n  recstream model log --limit 5 -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -23,7 +23,8 @@ import (
 const rowsHelp = `MODEL is a model file of any supported format, an MLflow model's directory, a bundle, or NAME@VERSION of the
 store. ROWS is a CSV file, "-" for standard input, read row by row. An empty cell is a missing value. If the
 first line has names it is a header: the model's features in any order, other columns being left out; without a
-header, the columns are the features in the model's order.`
+header, the columns are the features in the model's order. A bundle knows the features' names. A model file that
+has none, as of ONNX, or of XGBoost trained on an array, takes no header but f0, f1, … or Column_0, Column_1, …`
 
 func newModelPredictCommand(m *modelCommand) *cobra.Command {
 	return &cobra.Command{
@@ -36,7 +37,7 @@ what the objective makes of it. A multiclass model has a pair of columns for eac
 ` + rowsHelp,
 		Example: `  recstream model predict model.txt rows.csv
   recstream model predict films@2 - < rows.csv > predictions.csv`,
-		Args: cobra.ExactArgs(2),
+		Args: allArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return m.eachRow(cmd.Context(), args[0], args[1], newPredictor)
 		},
@@ -55,7 +56,7 @@ whose file lacks the covers that this takes, as ONNX does, cannot be explained.
 ` + rowsHelp,
 		Example: `  recstream model explain model.txt rows.csv
   recstream model explain films@2 rows.csv | head -2`,
-		Args: cobra.ExactArgs(2),
+		Args: allArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return m.eachRow(cmd.Context(), args[0], args[1], newContributor)
 		},
@@ -107,7 +108,7 @@ func classColumn(f *forest.Forest, name string, class int) string {
 // eachRow prints what is computed of each row.
 func (m *modelCommand) eachRow(ctx context.Context, label, rowsPath string,
 	prepare func(*forest.Forest, []string) ([]string, rowFunc, error)) error {
-	f, names, err := m.openForest(label)
+	f, names, unnamed, err := m.openForest(label)
 	if err != nil {
 		return err
 	}
@@ -120,7 +121,7 @@ func (m *modelCommand) eachRow(ctx context.Context, label, rowsPath string,
 		return err
 	}
 	defer closeInput()
-	rows, err := rowfile.NewReader(input, names, rowfile.Options{Unnamed: !model.HasNames(f)})
+	rows, err := rowfile.NewReader(input, names, rowfile.Options{Unnamed: unnamed})
 	if err == nil {
 		err = printRows(ctx, m.stdout, rows, len(names), header, compute)
 	}
@@ -130,29 +131,29 @@ func (m *modelCommand) eachRow(ctx context.Context, label, rowsPath string,
 	return nil
 }
 
-// openForest returns a model's trees, and its features' names. Only a bundle has gates to pass.
-func (m *modelCommand) openForest(label string) (*forest.Forest, []string, error) {
+// openForest returns a model's trees, and its features' names; unnamed says that these are made up. Only a bundle
+// has gates to pass.
+func (m *modelCommand) openForest(label string) (f *forest.Forest, names []string, unnamed bool, err error) {
 	path, err := m.path(label)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, false, err
 	}
 	if _, err := os.Stat(filepath.Join(path, model.ManifestFile)); err == nil || path != label {
 		opened, err := m.open(label)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, false, err
 		}
-		return opened.Forest(), opened.Features().Names(), nil
+		return opened.Forest(), opened.Features().Names(), false, nil
 	}
 	source, err := model.ReadSource(path)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, false, err
 	}
-	f, err := forest.Parse(source.Data)
-	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", path, err)
+	if f, err = forest.Parse(source.Data); err != nil {
+		return nil, nil, false, fmt.Errorf("%s: %w", path, err)
 	}
-	names := f.Features()
-	return f, names, nil
+	names, unnamed = f.Features(), !model.HasNames(f)
+	return f, names, unnamed, nil
 }
 
 // interruptEvery is after how many rows it is looked whether to stop.

@@ -30,7 +30,7 @@ func newModelShowCommand(m *modelCommand) *cobra.Command {
 		Long: `show prints a model's manifest, its trees and its features, and which evaluator serves with it: masks take memory
 for each tree and item, as much as model.max_memory allows; quickscorer takes little and is several times slower.`,
 		Example: "  recstream model show films@2\n  recstream model show models/films/2 --items 100000 -o json",
-		Args:    cobra.ExactArgs(1),
+		Args:    allArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("items") && items < 0 {
 				return usagef("--items %d is no number of items", items)

@@ -178,7 +178,7 @@ func TestModelBuildAndLook(t *testing.T) {
 		"list as JSON":  {"list -o json", []string{`"trees": 100`, `"auc": 0.5`}},
 		"verify":        {"verify films@1", []string{"golden rows     passed", "second opinion  passed  leaves scores"}},
 		"verify a path": {"verify STORE/films/2 -o json", []string{`"gate": "second opinion"`}},
-		"verify a file": {"verify " + demoModelFile, []string{"file            passed"}},
+		"verify a file": {"verify " + demoModelFile, []string{"file            passed", "golden rows     skipped  there are none"}},
 		"show":          {"show films@1 --items 1000", []string{"100, of up to 31 leaves", " for 1000 items; model.max_memory allows 1073.7 MB", "auc 0.5", "mood=funny"}},
 		"show as JSON":  {"show STORE/films/1 --items 7 -o json", []string{`"items": 7`, `"max_leaves": 31`, `"part": "request"`}},
 		"explain":       {"explain films@1 " + sample, []string{"mood_funny,mood_action,"}},
@@ -212,14 +212,23 @@ func TestModelRefuses(t *testing.T) {
 	if err := os.WriteFile(features, []byte(featuresYAML), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	infinite := filepath.Join(t.TempDir(), "infinite.csv")
+	rows, err := os.ReadFile(sample)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(infinite, []byte(strings.Replace(string(rows), "\n1951,", "\n\ninf,", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	places := strings.NewReplacer("STORE", store, "SAMPLE", sample, "INFINITE", infinite)
 	tests := map[string]struct {
 		args   string
 		status int
 		stderr string
 	}{
-		"no store":            {"activate films@1", 2, "model.store is not set\nhint: set it to"},
+		"no store":            {"activate films@1", 2, "model.store is not set\nhint: set it, or"},
 		"no version":          {"activate films --store STORE", 2, `"films" is no name@version`},
-		"no bundle":           {"activate films@7 --store STORE", 1, "model_missing"},
+		"no bundle":           {"activate films@7 --store STORE", 1, "films@7 is not in the store STORE\nhint: run 'recstream model list'"},
 		"broken":              {"activate films@9 --store STORE", 1, "has the SHA-256"},
 		"no database":         {"activate films@1 --store STORE", 1, "hint: start Postgres"},
 		"no sample":           {"build " + demoModelFile + " films@3 --store STORE", 2, "name --sample FILE"},
@@ -233,13 +242,19 @@ func TestModelRefuses(t *testing.T) {
 		"predict of no model": {"predict SAMPLE SAMPLE", 1, "no model file"},
 		"predict of no rows":  {"predict " + demoModelFile + " /nowhere.csv", 1, "no such file"},
 		"log":                 {"log --limit 0", 2, "--limit 0"},
+		"no such directory":   {"list --store /nope", 1, "no such directory: /nope\nhint: set it"},
+		"no source":           {"build --store STORE", 2, "SOURCE is missing"},
+		"no label, one arg":   {"build " + demoModelFile, 2, "NAME@VERSION is missing; usage: recstream model build SOURCE NAME@VERSION"},
+		"no date":             {"build " + demoModelFile + " films@3 --sample SAMPLE --store STORE --data-from July", 2, `--data-from "July" is no date; write 2026-07-01`},
+		"ends before":         {"build " + demoModelFile + " films@3 --sample SAMPLE --store STORE --data-from 2026-07-02 --data-to 2026-07-01", 2, "--data-to 2026-07-01 is before 2026-07-02"},
+		"line of the sample":  {"build " + demoModelFile + " films@3 --sample INFINITE --store STORE", 1, `INFINITE: line 4: feature "year" is infinite`},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			args := strings.Fields(strings.NewReplacer("STORE", store, "SAMPLE", sample).Replace("model " + tt.args))
-			got := recstream(t, noDatabase, "", args...)
-			if got.status != tt.status || !strings.Contains(got.stderr, tt.stderr) {
-				t.Errorf("status %d\n%s%s\nwant %d, %s", got.status, got.stdout, got.stderr, tt.status, tt.stderr)
+			got := recstream(t, noDatabase, "", strings.Fields(places.Replace("model "+tt.args))...)
+			want := places.Replace(tt.stderr)
+			if got.status != tt.status || !strings.Contains(got.stderr, want) {
+				t.Errorf("status %d\n%s%s\nwant %d, %s", got.status, got.stdout, got.stderr, tt.status, want)
 			}
 		})
 	}
@@ -258,8 +273,9 @@ func TestModelLife(t *testing.T) {
 		}
 	}
 	must(1, "run 'recstream migrate up' first", "model", "activate", "films@1")
+	must(0, "run 'recstream migrate up' first", "model", "list")
 	must(0, "", "migrate", "up")
-	must(1, "no model to go back to", "model", "rollback")
+	must(1, "no model to go back to: none was ever activated\nhint: run 'recstream model activate NAME@VERSION'", "model", "rollback")
 	must(0, "films@1 is the active model, none was before", "model", "activate", "films@1", "--by", "ada", "--why", "the first")
 	markServed(t, url)
 	must(1, "films@1 is the active model already", "model", "activate", "films@1")
@@ -267,7 +283,9 @@ func TestModelLife(t *testing.T) {
 	must(0, "films@2 is the active model, films@1 was before", "model", "activate", "films@2", "--by", "bob", "--why", "the second")
 	must(0, "previous\nfilms  2", "model", "list")
 	must(0, `"state": "active"`, "model", "list", "-o", "json")
+	markServed(t, url)
 	must(0, "films@1 is the active model, films@2 was before", "model", "rollback", "--by", "eve", "--why", "fewer plays")
+	must(1, "no model to go back to: films@2, which served before, was itself left by a rollback\nhint: run 'recstream model activate films@2'", "model", "rollback")
 
 	var log []loggedChange
 	got := recstream(t, environ, "", "model", "log", "-o", "json")
@@ -279,7 +297,7 @@ func TestModelLife(t *testing.T) {
 		lines = append(lines, fmt.Sprintf("%s %s %q to %s: %s, served %v", c.By, c.Action, c.From, c.To, c.Why, c.ServedAt != ""))
 	}
 	want := `eve rollback "films@2" to films@1: fewer plays, served false
-bob activate "films@1" to films@2: the second, served false
+bob activate "films@1" to films@2: the second, served true
 ada activate "" to films@1: the first, served true`
 	if text := strings.Join(lines, "\n"); text != want {
 		t.Errorf("log\n%s\nwant\n%s", text, want)

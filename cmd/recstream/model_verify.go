@@ -11,10 +11,10 @@ func newModelVerifyCommand(m *modelCommand) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify MODEL",
 		Short: "Put a model through its gates, and print what became of it at each",
-		Long: `verify does what every instance does before it takes a model up, and prints a line a gate. The exit status is 1
-when one refuses. A model file without a bundle is taken to want the seventeen features.`,
+		Long: `verify does what every instance does before it takes a model up, and prints a line a gate. A gate that has
+nothing to look at is skipped. The exit status is 1 when one refuses. A model file without a bundle is taken to want the seventeen features.`,
 		Example: "  recstream model verify films@2\n  recstream model verify models/films/2 -o json",
-		Args:    cobra.ExactArgs(1),
+		Args:    allArgs,
 		RunE:    func(_ *cobra.Command, args []string) error { return m.verify(args[0], format) },
 	}
 	outputVar(cmd, &format, "text", "json")
@@ -24,7 +24,7 @@ when one refuses. A model file without a bundle is taken to want the seventeen f
 // gateResult is a gate as verify prints it.
 type gateResult struct {
 	Gate   string `json:"gate"`
-	Result string `json:"result"` // passed, refused, not tried
+	Result string `json:"result"` // passed, skipped, refused, not tried
 	Detail string `json:"detail,omitempty"`
 }
 
@@ -57,6 +57,8 @@ func resultOf(g model.Gate) gateResult {
 		return gateResult{g.Name, "not tried", ""}
 	case g.Err != nil:
 		return gateResult{g.Name, "refused", failed("", g.Err, "").Detail}
+	case g.Skipped:
+		return gateResult{g.Name, "skipped", g.Found}
 	}
 	return gateResult{g.Name, "passed", g.Found}
 }

@@ -81,6 +81,7 @@ func (p *pipeline) run(ctx context.Context, ready func()) error {
 		{"ledger partitions", partitions.Maintain},
 		{"catalogue", catalog.Refresh},
 		{"model", models.Refresh},
+		{"active model", p.tellUnused},
 		{"topics", p.ensureTopics},
 	}
 	if err := prepare(ctx, p.log, steps); err != nil || ctx.Err() != nil {
@@ -113,6 +114,19 @@ func (p *pipeline) models() interface {
 	return &upkeep.Deployment{Models: model.Store{Dir: m.Store}, Store: p.database, Engine: p.engine,
 		Params:   func(text string) (scoring.Params, error) { return config.Overlay(p.cfg.Scoring, text) },
 		Interval: m.ReloadInterval, Log: p.log}
+}
+
+// tellUnused warns where the database has an active model and this instance was given none.
+func (p *pipeline) tellUnused(ctx context.Context) error {
+	if p.cfg.Model.Store != "" || p.cfg.Model.Path != "" {
+		return nil
+	}
+	active, err := p.database.ActiveModel(ctx)
+	if err == nil && active != nil {
+		p.log.Warn("the active model is not used here, the tiers below it answer: set model.store to the directory of the bundles",
+			"active", labelOf(active.To))
+	}
+	return err
 }
 
 // step is one thing that must be in place before events are read.

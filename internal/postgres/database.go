@@ -20,6 +20,21 @@ type Options struct {
 type Database struct {
 	pool    *pgxpool.Pool
 	timeout time.Duration
+	// background has a place for each connection that work may take which no request waits for: half of them.
+	background chan struct{}
+}
+
+// lockTimeout is how long background work waits for a lock before it gives its connection back and tries again.
+const lockTimeout = 2 * time.Second
+
+// inBackground takes a place for background work, or waits for one until ctx ends. The caller calls done.
+func (db *Database) inBackground(ctx context.Context) (done func(), err error) {
+	select {
+	case db.background <- struct{}{}:
+		return func() { <-db.background }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // sessionSettings let the server notice a client that is gone without a word, in COPY too: what it holds is the
@@ -47,7 +62,7 @@ func Open(ctx context.Context, o Options) (*Database, error) {
 	if err != nil {
 		return nil, wrap("open database", err)
 	}
-	return &Database{pool: pool, timeout: timeout}, nil
+	return &Database{pool: pool, timeout: timeout, background: make(chan struct{}, max(1, config.MaxConns/2))}, nil
 }
 
 // Close closes all connections; it waits for those in use.

@@ -84,12 +84,14 @@ func (db *Database) changeExperiment(ctx context.Context, action string, none er
 }
 
 // DeploymentVersion returns a text that is another one after every change of the active model or of an
-// experiment.
+// experiment, and in another database.
 func (db *Database) DeploymentVersion(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, db.timeout)
 	defer cancel()
 	var version string
-	err := db.pool.QueryRow(ctx, `SELECT format('%s/%s', (SELECT max(id) FROM model_changes), (SELECT max(id) FROM experiment_changes))`).Scan(&version)
+	err := db.pool.QueryRow(ctx, `SELECT concat_ws(' ',
+		(SELECT concat_ws(' ', c.id, c.at, m.id, m.sha256) FROM model_changes c JOIN models m ON m.id = c.to_id ORDER BY c.id DESC LIMIT 1), '/',
+		(SELECT concat_ws(' ', id, at) FROM experiment_changes ORDER BY id DESC LIMIT 1))`).Scan(&version)
 	return version, wrap("read deployment version", err)
 }
 
@@ -98,7 +100,13 @@ func (db *Database) DeploymentVersion(ctx context.Context) (string, error) {
 func (db *Database) RecordShadows(ctx context.Context, list []*schemas.Decision) error {
 	ctx, cancel := context.WithTimeout(ctx, db.timeout)
 	defer cancel()
+	done, err := db.inBackground(ctx)
+	if err != nil {
+		return wrap("record shadow decisions", err)
+	}
+	defer done()
 	batch := new(pgx.Batch)
+	batch.Queue(fmt.Sprintf(`SET LOCAL lock_timeout = %d`, lockTimeout.Milliseconds()))
 	for _, d := range list {
 		var model *int32
 		if d.Model != nil {

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -45,6 +46,11 @@ func (l *FeedbackLedger) Record(ctx context.Context, b schemas.FeedbackBatch) er
 }
 
 func (l *FeedbackLedger) record(ctx context.Context, b schemas.FeedbackBatch) error {
+	done, err := l.db.inBackground(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
 	conn, err := l.db.pool.Acquire(ctx)
 	if err != nil {
 		return err
@@ -55,6 +61,9 @@ func (l *FeedbackLedger) record(ctx context.Context, b schemas.FeedbackBatch) er
 		return err
 	}
 	defer rollback(tx, l.db.timeout)
+	if _, err := tx.Exec(ctx, fmt.Sprintf(`SET LOCAL lock_timeout = %d`, lockTimeout.Milliseconds())); err != nil {
+		return err
+	}
 	if err := l.store(ctx, tx, b); err != nil {
 		return err
 	}

@@ -37,8 +37,9 @@ type Reader struct {
 type Options struct {
 	// Optional are columns that may be there beside the features; without them their values are NaN.
 	Optional []string
-	// Unnamed says that the model does not name its features: a header of other names, but as many and none a
-	// number, is in the model's order.
+	// Unnamed says that the model does not name its features. A header then has the names that LightGBM and
+	// XGBoost make up, Column_0 or f0 for the first, in any order; another one is refused, since nobody knows
+	// whether it is in the model's order.
 	Unnamed bool
 }
 
@@ -66,6 +67,9 @@ func NewReader(r io.Reader, features []string, opts Options) (*Reader, error) {
 // Header is the first line, nil where it is none.
 func (f *Reader) Header() []string { return f.header }
 
+// Line is the number of the line that was read last, from 1.
+func (f *Reader) Line() int { return f.line }
+
 // Unknown are the columns of the header that are not read.
 func (f *Reader) Unknown() (names []string) {
 	for i, name := range f.header {
@@ -82,6 +86,9 @@ func (f *Reader) place(features []string, opts Options) error {
 	found := make([]bool, len(f.wanted))
 	for i, name := range f.header {
 		f.places[i] = slices.Index(f.wanted, name)
+		if f.places[i] < 0 && opts.Unnamed {
+			f.places[i] = madeUp(name, len(features))
+		}
 		if at := f.places[i]; at >= 0 {
 			if found[at] {
 				return fmt.Errorf("line 1: there are two columns %q", name)
@@ -93,11 +100,22 @@ func (f *Reader) place(features []string, opts Options) error {
 	switch {
 	case missing < 0:
 		return nil
-	case opts.Unnamed && len(f.header) == len(features) && !slices.Contains(found, true) && !slices.ContainsFunc(f.header, isNumber):
-		f.places = upTo(len(features))
-		return nil
+	case opts.Unnamed && !slices.Contains(found, true) && !slices.ContainsFunc(f.header, isNumber):
+		return fmt.Errorf("line 1: the model's file does not name its features, so it is not known which of them column %q is; leave the header out and give the columns in the model's order, or use a bundle, which knows the names", f.header[0])
 	}
 	return fmt.Errorf("line 1: there is no column %q", features[missing])
+}
+
+// madeUp returns which of n features a made-up name means, -1 for none.
+func madeUp(name string, n int) int {
+	for _, prefix := range []string{"Column_", "f"} {
+		if digits, ok := strings.CutPrefix(name, prefix); ok {
+			if i, err := strconv.Atoi(digits); err == nil && i < n && strconv.Itoa(i) == digits {
+				return i
+			}
+		}
+	}
+	return -1
 }
 
 // Next reads a row into dst, which has a value for each feature and then for each optional column. The error is

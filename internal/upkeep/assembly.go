@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -116,6 +117,9 @@ func (a *assembly) load(label, sha256 string) (*model.Model, schemas.Reason) {
 		return m, ""
 	}
 	r := refusal{reason: schemas.ReasonModelLoadFailed, text: err.Error(), stamp: stamp}
+	if _, unreadable := errors.AsType[*fs.PathError](err); unreadable {
+		r.stamp = "" // a permission or a disk is mended without a trace
+	}
 	if refused, ok := errors.AsType[*model.LoadError](err); ok {
 		r.reason = refused.Reason
 	}

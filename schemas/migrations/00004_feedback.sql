@@ -41,7 +41,13 @@ CREATE TABLE profiles (
     impressions     float8[]      NOT NULL DEFAULT '{}',
     CHECK (cardinality(genre_weights) = cardinality(genres)),
     CHECK (cardinality(seen_at) = cardinality(item_ids) AND cardinality(dismissed_at) = cardinality(item_ids)
-           AND cardinality(impressions) = cardinality(item_ids))
+           AND cardinality(impressions) = cardinality(item_ids)),
+    -- NaN and the infinities are more than any number, or less.
+    CHECK (abs(activity) < 'Infinity' AND abs(duration_sum) < 'Infinity' AND abs(duration_weight) < 'Infinity'),
+    CHECK ('NaN' <> ALL (genre_weights) AND 'Infinity' <> ALL (genre_weights) AND '-Infinity' <> ALL (genre_weights)
+           AND 'NaN' <> ALL (impressions) AND 'Infinity' <> ALL (impressions) AND '-Infinity' <> ALL (impressions)),
+    CHECK (array_position(genres, NULL) IS NULL AND array_position(genre_weights, NULL) IS NULL
+           AND array_position(item_ids, NULL) IS NULL AND array_position(impressions, NULL) IS NULL)
 ) WITH (fillfactor = 70);
 
 COMMENT ON TABLE  profiles                 IS 'What is known of each user from feedback. Weights decay exponentially with the time between events; those here are as of as_of.';

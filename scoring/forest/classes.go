@@ -8,7 +8,7 @@ import (
 
 // classes evaluates with a byte for each column and item: the item's class. A request finds the leaf value of each
 // class, once for all candidates. So a candidate costs, for each column, a byte and the value to add that it stands
-// for: half the work of masks, and a quarter of their memory or less, which is what large catalogues wait for.
+// for: less work than masks, and a quarter of their memory or less, which is what large catalogues wait for.
 // F is the precision of the sum.
 type classes[F float32 | float64] struct {
 	*Evaluator
@@ -19,9 +19,6 @@ type classes[F float32 | float64] struct {
 	words   int      // of an item: eight columns each
 	item    []uint64 // item by item, the classes, the first of a word in its lowest byte
 }
-
-// tableSize is the length of the tables of the eight columns of a word.
-const tableSize = 8 * maxClasses
 
 // newClasses finds the classes of all items.
 func newClasses[F float32 | float64](ctx context.Context, e *Evaluator, columns []column) (*classes[F], error) {
@@ -73,14 +70,22 @@ func (c *classes[F]) classify(ctx context.Context, words []word) error {
 type classScorer[F float32 | float64] struct {
 	*classes[F]
 	masks  []uint64 // by column, the leaves that the request leaves
-	tables []F      // by column, the values of all classes
-	sums   [64]F    // of as many candidates: what they need stays in the cache
+	tables []tables[F]
+	rows   [blockOfSums]int // where the candidates' classes are
+	sums   [blockOfSums]F   // of as many candidates: what they need stays in the cache
 }
 
+// tables are the values of all classes of the eight columns of a word. They are longer than needed: were they of a
+// power of two, the processor's cache would hold few of them at once.
+type tables[F float32 | float64] [8][maxClasses + 8]F
+
+// blockOfSums is how many candidates are summed up at once, a multiple of four.
+const blockOfSums = 64
+
 func (c *classes[F]) newScorer() scorer {
-	s := &classScorer[F]{classes: c, masks: make([]uint64, len(c.columns)), tables: make([]F, c.words*tableSize)}
-	for i := len(c.columns) * maxClasses; i < len(s.tables); i++ {
-		s.tables[i] = F(math.Copysign(0, -1))
+	s := &classScorer[F]{classes: c, masks: make([]uint64, len(c.columns)), tables: make([]tables[F], c.words)}
+	for i := len(c.columns); i < 8*c.words; i++ {
+		s.tables[i/8][i%8][0] = F(math.Copysign(0, -1))
 	}
 	return s
 }
@@ -102,40 +107,61 @@ func (s *classScorer[F]) score(x []float64, candidates []int32, _, out []float64
 func (s *classScorer[F]) fillTables() {
 	for i := range s.columns {
 		classes, leaves, mask := s.columns[i].classes, &s.leaves[i], s.masks[i]
-		table := s.tables[i*maxClasses:][:len(classes)]
+		table := s.tables[i/8][i%8][:len(classes)]
 		for class, left := range classes {
 			table[class] = leaves[bits.TrailingZeros64(left&mask)]
 		}
 	}
 }
 
-// sum adds up the values of candidates, word after word. The sums of different candidates do not wait for each
-// other, and the processor works on several at once.
+// sum adds up the values of candidates, word after word and four candidates at a time: their additions wait for
+// each other less than those of one. Where there are fewer, the last one is added up again.
 func (s *classScorer[F]) sum(candidates []int32) {
-	sums := s.sums[:len(candidates)]
-	for i := range sums {
+	n := (len(candidates) + 3) / 4 * 4
+	sums, rows := s.sums[:n], s.rows[:n]
+	for i := range rows {
 		sums[i] = s.start
+		rows[i] = int(candidates[min(i, len(candidates)-1)]) * s.words
 	}
-	for w := range s.words {
-		items, table := s.item[w:], (*[tableSize]F)(s.tables[w*tableSize:])
-		for i, item := range candidates {
-			classes, sum := items[int(item)*s.words], sums[i]
-			sum += table[uint8(classes)]
-			classes >>= 8
-			sum += table[maxClasses+int(uint8(classes))]
-			classes >>= 8
-			sum += table[2*maxClasses+int(uint8(classes))]
-			classes >>= 8
-			sum += table[3*maxClasses+int(uint8(classes))]
-			classes >>= 8
-			sum += table[4*maxClasses+int(uint8(classes))]
-			classes >>= 8
-			sum += table[5*maxClasses+int(uint8(classes))]
-			classes >>= 8
-			sum += table[6*maxClasses+int(uint8(classes))]
-			classes >>= 8
-			sum += table[7*maxClasses+int(uint8(classes))]
-			sums[i] = sum
+	for w := range s.tables {
+		items, t := s.item[w:], &s.tables[w]
+		for i := 0; i+4 <= len(sums); i += 4 {
+			row, sum := (*[4]int)(rows[i:]), (*[4]F)(sums[i:])
+			c0, c1, c2, c3 := items[row[0]], items[row[1]], items[row[2]], items[row[3]]
+			s0, s1, s2, s3 := sum[0], sum[1], sum[2], sum[3]
+			s0 += t[0][uint8(c0)]
+			s1 += t[0][uint8(c1)]
+			s2 += t[0][uint8(c2)]
+			s3 += t[0][uint8(c3)]
+			s0 += t[1][uint8(c0>>8)]
+			s1 += t[1][uint8(c1>>8)]
+			s2 += t[1][uint8(c2>>8)]
+			s3 += t[1][uint8(c3>>8)]
+			s0 += t[2][uint8(c0>>16)]
+			s1 += t[2][uint8(c1>>16)]
+			s2 += t[2][uint8(c2>>16)]
+			s3 += t[2][uint8(c3>>16)]
+			s0 += t[3][uint8(c0>>24)]
+			s1 += t[3][uint8(c1>>24)]
+			s2 += t[3][uint8(c2>>24)]
+			s3 += t[3][uint8(c3>>24)]
+			s0 += t[4][uint8(c0>>32)]
+			s1 += t[4][uint8(c1>>32)]
+			s2 += t[4][uint8(c2>>32)]
+			s3 += t[4][uint8(c3>>32)]
+			s0 += t[5][uint8(c0>>40)]
+			s1 += t[5][uint8(c1>>40)]
+			s2 += t[5][uint8(c2>>40)]
+			s3 += t[5][uint8(c3>>40)]
+			s0 += t[6][uint8(c0>>48)]
+			s1 += t[6][uint8(c1>>48)]
+			s2 += t[6][uint8(c2>>48)]
+			s3 += t[6][uint8(c3>>48)]
+			s0 += t[7][uint8(c0>>56)]
+			s1 += t[7][uint8(c1>>56)]
+			s2 += t[7][uint8(c2>>56)]
+			s3 += t[7][uint8(c3>>56)]
+			sum[0], sum[1], sum[2], sum[3] = s0, s1, s2, s3
 		}
 	}
 }

@@ -256,7 +256,7 @@ func TestBudgetPicksTheMethod(t *testing.T) {
 		{"pairs", 20, true, 0, MethodMasks32},
 		{"pairs, without memory", 20, true, items * trees * 4, MethodQuickScorer},
 		{"medium trees", 63, false, 0, MethodMasks64},
-		{"large trees", 200, false, 0, MethodMasksWideClasses},
+		{"large trees", 200, false, 0, MethodMasksWide},
 		{"large trees and pairs", 200, true, 0, MethodMasksWide},
 		{"next to nothing", 20, false, 1, MethodQuickScorer},
 	} {

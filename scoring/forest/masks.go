@@ -184,5 +184,6 @@ func sum2[W uint32 | uint64, F float32 | float64](start F, request []W, leaves [
 }
 
 // first is the place of the lowest bit, or 64 where there is none. The tables of leaves have that place too, which
-// spares a check of bounds; to count in 32 bits instead, or to rule out zero, is half as fast.
+// spares a check of bounds. To count in 32 bits is half as fast: the compiler sets bit 32 first, with an instruction
+// that waits for the same unit as the count itself, which does one a cycle.
 func first[W uint32 | uint64](mask W) int { return bits.TrailingZeros64(uint64(mask)) }

@@ -77,12 +77,9 @@ func (e *Evaluator) breakEven(columns []column, words []word, maskBytes int64) i
 		cache   = 32 << 20
 		prepare = 2.5 // of a class, once a request
 	)
-	class, mask := 1.0, 1.35
-	if e.maskBits() == 64 {
-		mask = 1.8
-	}
+	class, mask := 1.0, 1.25
 	if maskBytes > cache {
-		class, mask = 1.4, mask*1.8
+		class, mask = 1.3, 2.75
 	}
 	all := 0
 	for i := range columns {

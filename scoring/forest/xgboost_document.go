@@ -8,6 +8,10 @@ import (
 // maxDepth is how deep an XGBoost document may nest. Models nest to nine.
 const maxDepth = 32
 
+// maxValues is how many objects, arrays and elements of mixed arrays a document may have: what takes many times the
+// memory of its bytes. A forest of a hundred thousand trees has two million.
+const maxValues = 1 << 22
+
 // object is an object of an XGBoost document. The values of its members are
 //
 //	map[string]any   an object

@@ -34,6 +34,15 @@ type jsonReader struct {
 	data  []byte
 	at    int
 	depth int
+	spent int // of maxValues
+}
+
+// spend counts a value.
+func (r *jsonReader) spend() error {
+	if r.spent++; r.spent > maxValues {
+		return r.fault("more than %d objects, arrays and mixed elements", maxValues)
+	}
+	return nil
 }
 
 // fault is an Error at the place of reading.
@@ -86,7 +95,7 @@ func (r *jsonReader) enter() error {
 	if r.depth++; r.depth > maxDepth {
 		return r.fault("nested deeper than %d", maxDepth)
 	}
-	return nil
+	return r.spend()
 }
 
 func (r *jsonReader) object() (any, error) {
@@ -143,6 +152,9 @@ func (r *jsonReader) array() (any, error) {
 		}
 		if list == nil {
 			list = boxed(numbers)
+		}
+		if err := r.spend(); err != nil {
+			return nil, err
 		}
 		list = append(list, v)
 	}

@@ -37,6 +37,15 @@ type ubjReader struct {
 	data  []byte // what is left
 	read  int    // bytes before it
 	depth int
+	spent int // of maxValues
+}
+
+// spend counts a value.
+func (r *ubjReader) spend() error {
+	if r.spent++; r.spent > maxValues {
+		return r.fault("more than %d objects, arrays and mixed elements", maxValues)
+	}
+	return nil
 }
 
 // fault is an Error at the place of reading.
@@ -175,6 +184,9 @@ func (r *ubjReader) enter() (c ubjContainer, err error) {
 	if r.depth++; r.depth > maxDepth {
 		return c, r.fault("nested deeper than %d", maxDepth)
 	}
+	if err := r.spend(); err != nil {
+		return c, err
+	}
 	c.left = -1
 	if r.peek() == '$' {
 		r.mark()
@@ -258,6 +270,9 @@ func (r *ubjReader) array() (any, error) {
 		}
 		if list == nil {
 			list = boxed(numbers)
+		}
+		if err := r.spend(); err != nil {
+			return nil, err
 		}
 		list = append(list, v)
 	}

@@ -48,7 +48,8 @@ var ErrExists = errors.New("this version is in the store already; versions are n
 
 // Build makes a bundle and puts it into the store, whole and after it has passed all gates, or not at all. A
 // sample with predictions is compared with the model's own, row by row, and a difference refuses the bundle.
-// The error is ErrExists where the store has the version, and a *LoadError where a gate refuses the model.
+// The error is ErrExists where the store has the version, a *LoadError where a gate refuses the model, and a
+// *RowError where it is a row of the sample that is at fault.
 func (s Store) Build(spec Spec) (*Built, error) {
 	label := spec.Name + "@" + spec.Version
 	if !nameForm.MatchString(spec.Name) || !nameForm.MatchString(spec.Version) {
@@ -122,6 +123,15 @@ func (t *Training) empty() bool {
 	return t.From == "" && t.To == "" && t.Rows == 0 && len(t.Metrics) == 0 && t.Source == ""
 }
 
+// RowError says what is wrong with a row of a sample.
+type RowError struct {
+	Row    int // from 0
+	Detail string
+}
+
+// Error counts rows from 1.
+func (e *RowError) Error() string { return fmt.Sprintf("row %d of the sample: %s", e.Row+1, e.Detail) }
+
 // predictAll predicts the rows of a sample, and refuses rows that cannot be such.
 func (m *Model) predictAll(rows [][]float64) ([]float64, error) {
 	if len(rows) == 0 {
@@ -130,11 +140,11 @@ func (m *Model) predictAll(rows [][]float64) ([]float64, error) {
 	predictions := make([]float64, len(rows))
 	for i, row := range rows {
 		if len(row) != m.forest.NumFeatures() {
-			return nil, fmt.Errorf("row %d of the sample has %d values, not %d", i+1, len(row), m.forest.NumFeatures())
+			return nil, &RowError{i, fmt.Sprintf("%d values, not %d", len(row), m.forest.NumFeatures())}
 		}
 		for j, v := range row {
 			if math.IsInf(v, 0) {
-				return nil, fmt.Errorf("row %d of the sample: feature %q is infinite", i+1, m.features.Names()[j])
+				return nil, &RowError{i, fmt.Sprintf("feature %q is infinite", m.features.Names()[j])}
 			}
 		}
 		predictions[i] = m.Prediction(m.Raw(row))
@@ -159,8 +169,8 @@ func (b *Built) compare(ours, theirs []float64) error {
 		b.Worst = max(b.Worst, off)
 	}
 	if differ > 0 {
-		return fmt.Errorf("%d of %d predictions of the sample are not the model's, the first in row %d: the sample says %v, the model predicts %v; predict the sample with this very file, and write all digits",
-			differ, len(ours), first+1, theirs[first], ours[first])
+		return &RowError{first, fmt.Sprintf("%d of %d predictions are not the model's, this is the first: the sample says %v, the model predicts %v; predict the sample with this very file, and write all digits",
+			differ, len(ours), theirs[first], ours[first])}
 	}
 	b.Compared = len(ours)
 	return nil

@@ -128,13 +128,13 @@ func TestBuildRefuses(t *testing.T) {
 		"order":       {func(s *model.Spec) { s.Source = "testdata/reordered.txt" }, `feature 0 is "year"`},
 		"unmakeable":  {func(s *model.Spec) { s.Features.Features[16].Field = "colour" }, `"year"`},
 		"no rows":     {func(s *model.Spec) { s.Sample = model.Sample{} }, "no rows"},
-		"short row":   {func(s *model.Spec) { s.Sample.Rows[3] = s.Sample.Rows[3][:16] }, "row 4 of the sample has 16 values, not 17"},
+		"short row":   {func(s *model.Spec) { s.Sample.Rows[3] = s.Sample.Rows[3][:16] }, "row 4 of the sample: 16 values, not 17"},
 		"infinite":    {func(s *model.Spec) { s.Sample.Rows[3][16] = math.Inf(1) }, `row 4 of the sample: feature "year" is infinite`},
 		"metric":      {func(s *model.Spec) { s.Training.Metrics["auc"] = math.NaN() }, "metric auc"},
-		"difference":  {func(s *model.Spec) { s.Sample.Predictions[7] += 1e-6 }, "1 of 500 predictions of the sample are not the model's, the first in row 8"},
+		"difference":  {func(s *model.Spec) { s.Sample.Predictions[7] += 1e-6 }, "row 8 of the sample: 1 of 500 predictions are not the model's, this is the first:"},
 		"NaN":         {func(s *model.Spec) { s.Sample.Predictions[0] = math.NaN() }, "the sample says NaN"},
 		"some":        {func(s *model.Spec) { s.Sample.Predictions = s.Sample.Predictions[1:] }, "500 rows and 499 predictions"},
-		"other model": {func(s *model.Spec) { s.Source = "testdata/other.txt" }, "predictions of the sample are not the model's"},
+		"other model": {func(s *model.Spec) { s.Source = "testdata/other.txt" }, "predictions are not the model's"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -147,6 +147,15 @@ func TestStore(t *testing.T) {
 	}
 	m, err := store.Open("films", "v3")
 	checkRefused(t, m, err, schemas.ReasonModelLoadFailed, "says that it is films@v1")
+	for _, dir := range []string{"films/half", "films/.building", ".trash/1"} {
+		if err := os.MkdirAll(filepath.Join(store.Dir, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list, err = store.List()
+	if err != nil || len(list) != 2 || list[0].Version != "half" || list[0].Err == nil || list[1].Version != "v3" || list[1].Err != nil {
+		t.Errorf("with a directory that is no bundle: %+v, %v", list, err)
+	}
 	if list, err := (model.Store{Dir: filepath.Join(t.TempDir(), "none")}).List(); err != nil || list != nil {
 		t.Errorf("a store that is not there: %v, %v", list, err)
 	}

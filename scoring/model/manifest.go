@@ -1,6 +1,7 @@
 package model
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -75,6 +76,9 @@ var (
 
 // ParseManifest reads a manifest. It refuses keys that it does not know; an error names the key or the line.
 func ParseManifest(text []byte) (*Manifest, error) {
+	if err := checkYAML(text); err != nil {
+		return nil, fmt.Errorf("%s: %w", ManifestFile, err)
+	}
 	m := new(Manifest)
 	if err := yaml.UnmarshalWithOptions(text, m, yaml.DisallowUnknownField()); err != nil {
 		return nil, fmt.Errorf("%s: %w", ManifestFile, errors.New(yaml.FormatError(err, false, false)))
@@ -83,6 +87,35 @@ func ParseManifest(text []byte) (*Manifest, error) {
 		return nil, fmt.Errorf("%s: %w", ManifestFile, err)
 	}
 	return m, nil
+}
+
+// Limits of a YAML file. The parser takes a hundred times the memory of a text, and the square of its nesting.
+const (
+	maxYAMLBytes   = 4 << 20
+	maxYAMLNesting = 32
+)
+
+// checkYAML refuses a text that would take the parser too much. Brackets in texts count as well.
+func checkYAML(text []byte) error {
+	if len(text) > maxYAMLBytes {
+		return fmt.Errorf("it is larger than %d bytes", maxYAMLBytes)
+	}
+	depth := 0
+	for line := range bytes.Lines(text) {
+		indent := len(line) - len(bytes.TrimLeft(line, " -?\t"))
+		for _, b := range line {
+			switch b {
+			case '[', '{':
+				depth++
+			case ']', '}':
+				depth--
+			}
+			if depth > maxYAMLNesting || indent > 8*maxYAMLNesting {
+				return fmt.Errorf("it nests deeper than %d", maxYAMLNesting)
+			}
+		}
+	}
+	return nil
 }
 
 // Encode returns the manifest as YAML.

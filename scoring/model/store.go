@@ -47,10 +47,10 @@ func (s Store) Open(name, version string) (*Model, error) {
 	return m, nil
 }
 
-// List returns the store's bundles by name, and those of a name by version. A directory that does not exist is
-// an empty store.
+// List returns the store's bundles by name, and those of a name by version. A directory without a manifest is one
+// that cannot be read. A store that does not exist is empty.
 func (s Store) List() ([]Entry, error) {
-	manifests, err := filepath.Glob(filepath.Join(escape(s.Dir), "*", "*", ManifestFile))
+	dirs, err := filepath.Glob(filepath.Join(escape(s.Dir), "*", "*"))
 	if err != nil {
 		return nil, fmt.Errorf("list models: %w", err)
 	}
@@ -58,14 +58,14 @@ func (s Store) List() ([]Entry, error) {
 		return nil, fmt.Errorf("list models: %w", err) // Glob ignores what it may not read
 	}
 	var list []Entry
-	for _, path := range manifests {
-		dir := filepath.Dir(path)
+	for _, dir := range dirs {
 		e := Entry{Name: filepath.Base(filepath.Dir(dir)), Version: filepath.Base(dir)}
-		if strings.HasPrefix(e.Version, ".") {
-			continue // being built
+		info, err := os.Stat(dir)
+		if err != nil || !info.IsDir() || strings.HasPrefix(e.Name, ".") || strings.HasPrefix(e.Version, ".") {
+			continue // being built, or no bundle
 		}
 		var text []byte
-		if text, e.Err = readFile(path); e.Err == nil {
+		if text, e.Err = readFile(filepath.Join(dir, ManifestFile)); e.Err == nil {
 			e.SHA256 = Digest(text)
 			e.Manifest, e.Err = ParseManifest(text)
 		}

@@ -15,10 +15,11 @@ import (
 
 // Gate is what became of a model at one gate.
 type Gate struct {
-	Name  string
-	Tried bool   // false for those after a refusal
-	Found string // what was found by a gate that let the model pass
-	Err   error  // why it did not
+	Name    string
+	Tried   bool   // false for those after a refusal
+	Skipped bool   // it had nothing to look at; Found says why
+	Found   string // what was found by a gate that let the model pass
+	Err     error  // why it did not
 }
 
 // Verify puts the model at path, a bundle's directory or a plain file, through the gates and says what became
@@ -43,6 +44,9 @@ type candidate struct {
 	model    *Model
 	gates    []Gate
 }
+
+// errSkipped is what a gate returns that has nothing to look at.
+var errSkipped = errors.New("skipped")
 
 // gate looks at a candidate, and says what it found.
 type gate struct {
@@ -77,7 +81,11 @@ func (c *candidate) pass(gates []gate) (*Model, error) {
 	for i := range gates {
 		g := &c.gates[i]
 		g.Tried = true
-		if g.Found, g.Err = gates[i].look(c); g.Err != nil {
+		g.Found, g.Err = gates[i].look(c)
+		if g.Skipped = errors.Is(g.Err, errSkipped); g.Skipped {
+			g.Err = nil
+		}
+		if g.Err != nil {
 			g.Found = ""
 			return nil, &LoadError{Reason: reasonOf(g.Err), Name: c.name, Err: g.Err}
 		}
@@ -146,7 +154,7 @@ func (c *candidate) bindFeatures() (found string, err error) {
 
 func (c *candidate) predictGolden() (string, error) {
 	if c.model.manifest == nil || len(c.model.manifest.Golden) == 0 {
-		return "there are none", nil
+		return "there are none", errSkipped
 	}
 	found := fmt.Sprintf("%d predicted as the manifest says, within %g", len(c.model.manifest.Golden), c.model.tolerance())
 	return found, c.model.checkGolden()
@@ -163,6 +171,9 @@ func (c *candidate) evaluate() (string, error) {
 
 func (c *candidate) askAnother() (found string, err error) {
 	c.model.opinion, err = c.model.askLeaves(c.data, c.rows)
+	if err == nil && c.model.opinion.Skipped != "" {
+		err = errSkipped
+	}
 	return c.model.opinion.String(), err
 }
 

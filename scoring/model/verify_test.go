@@ -53,7 +53,7 @@ func TestVerifyOfAPlainFile(t *testing.T) {
 		t.Errorf("%+v, error %v", gates, err)
 	}
 	for _, g := range gates {
-		if !g.Tried || g.Err != nil || g.Found == "" {
+		if !g.Tried || g.Err != nil || g.Found == "" || g.Skipped != (g.Name == "golden rows") {
 			t.Errorf("%+v", g)
 		}
 	}
