@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -304,4 +305,34 @@ func BenchmarkRecordFeedback(b *testing.B) {
 		from += batch
 	}
 	b.ReportMetric(float64(from)/b.Elapsed().Seconds(), "events/s")
+}
+
+// However many partitions wait for a lock, connections are left for those whom requests wait for.
+func TestFeedbackLeavesConnectionsForTheLiveStream(t *testing.T) {
+	db := newDatabase(t)
+	places := cap(db.background)
+	if places < 1 || places >= int(db.pool.Config().MaxConns) {
+		t.Fatalf("%d places in %d connections", places, db.pool.Config().MaxConns)
+	}
+	for range places {
+		_, err := db.inBackground(t.Context())
+		must(t, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := db.inBackground(ctx); err == nil {
+		t.Error("there is a place too many")
+	}
+}
+
+// What no profile can be is refused where somebody writes it by hand.
+func TestProfilesRefuseWhatIsNone(t *testing.T) {
+	db := newDatabase(t)
+	for _, values := range []string{
+		`'NaN', '{}', '{}'`, `'Infinity', '{}', '{}'`, `1, '{Comedy,NULL}', '{1,2}'`, `1, '{Comedy}', '{NULL}'`, `1, '{Comedy}', '{NaN}'`, `1, '{Comedy}', '{}'`,
+	} {
+		if _, err := db.pool.Exec(t.Context(), `INSERT INTO profiles (user_id, activity, genres, genre_weights) VALUES ('u', `+values+`)`); err == nil {
+			t.Errorf("%s is taken", values)
+		}
+	}
 }

@@ -72,6 +72,23 @@ func TestModelChangesAreTheStateAndTheLog(t *testing.T) {
 	}
 }
 
+// The same numbers in another database are another version.
+func TestDeploymentVersionKnowsTheDatabase(t *testing.T) {
+	var versions []string
+	for _, name := range []string{"a", "bb"} {
+		db := newDatabase(t)
+		m := registered(t, db, name)[0]
+		_, err := db.ChangeModel(deadline(t), 0, ModelChange{Actor: "ada", Action: ActionActivate, To: &m})
+		must(t, err)
+		version, err := db.DeploymentVersion(deadline(t))
+		must(t, err)
+		versions = append(versions, version)
+	}
+	if versions[0] == versions[1] {
+		t.Errorf("both have the version %q", versions[0])
+	}
+}
+
 func TestExperimentsStartAndStop(t *testing.T) {
 	db := newDatabase(t)
 	ctx := deadline(t)

@@ -116,10 +116,7 @@ func (a *assembly) load(label, sha256 string) (*model.Model, schemas.Reason) {
 	if err == nil {
 		return m, ""
 	}
-	r := refusal{reason: schemas.ReasonModelLoadFailed, text: err.Error(), stamp: stamp}
-	if _, unreadable := errors.AsType[*fs.PathError](err); unreadable {
-		r.stamp = "" // a permission or a disk is mended without a trace
-	}
+	r := refusal{reason: schemas.ReasonModelLoadFailed, text: err.Error(), stamp: unreadableStamp(err, stamp)}
 	if refused, ok := errors.AsType[*model.LoadError](err); ok {
 		r.reason = refused.Reason
 	}
@@ -128,6 +125,15 @@ func (a *assembly) load(label, sha256 string) (*model.Model, schemas.Reason) {
 		a.Log.Error("bundle refused", keyModel, label, keyReason, r.reason, keyError, err)
 	}
 	return nil, r.reason
+}
+
+// unreadableStamp is the stamp, or none for a bundle that could not be read: a permission or a disk is mended
+// without a trace.
+func unreadableStamp(err error, stamp string) string {
+	if _, unreadable := errors.AsType[*fs.PathError](err); unreadable {
+		return ""
+	}
+	return stamp
 }
 
 // bundleStamp is another one when a file of the bundle is another one: names, sizes and times.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -221,5 +222,28 @@ func TestDeploymentKeepsWhatServesWhileTheStoreIsAway(t *testing.T) {
 	}
 	if got := answer(t, d); got != "model 1 []" {
 		t.Error(got)
+	}
+}
+
+// A bundle that may not be read is looked at again, though nothing about it seems to change.
+func TestDeploymentAsksAgainForAnUnreadableBundle(t *testing.T) {
+	d, store, _ := newDeployment(t)
+	bundle(t, d, "1", goodModel)
+	path := filepath.Join(d.Models.Path("films", "1"), "model.txt")
+	must(t, os.Rename(path, path+".away"))
+	must(t, os.Mkdir(path, 0o755)) // root may read all but this
+	store.activate(t, "1", goodModel)
+	must(t, d.Refresh(t.Context()))
+	if len(d.have.refused) != 1 {
+		t.Fatalf("refused %v", d.have.refused)
+	}
+	must(t, os.Remove(path))
+	must(t, os.Rename(path+".away", path))
+	must(t, d.Refresh(t.Context()))
+	if got := answer(t, d); got != "model 1 []" {
+		t.Error(got)
+	}
+	if stamp := unreadableStamp(&fs.PathError{Op: "open", Path: path, Err: fs.ErrPermission}, "s"); stamp != "" {
+		t.Errorf("a bundle without permission has the stamp %q", stamp)
 	}
 }

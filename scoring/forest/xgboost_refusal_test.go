@@ -255,3 +255,17 @@ func mustBuild(t *testing.T, document any) *Forest {
 	}
 	return f
 }
+
+// Values that take many times the memory of their bytes are counted.
+func TestXGBoostDocumentsAreBounded(t *testing.T) {
+	for name, data := range map[string]string{
+		"JSON objects": `{"learner":[` + strings.Repeat("{},", maxValues+1) + `{}]}`,
+		"JSON nulls":   `{"learner":[` + strings.Repeat("null,", maxValues+1) + `null]}`,
+		"UBJ objects":  "{L\x00\x00\x00\x00\x00\x00\x00\x07learner[" + strings.Repeat("{}", maxValues+1) + "]}",
+		"UBJ nulls":    "{L\x00\x00\x00\x00\x00\x00\x00\x07learner[" + strings.Repeat("Z", maxValues+1) + "]}",
+	} {
+		if _, err := Parse([]byte(data)); err == nil || !strings.Contains(err.Error(), "more than") {
+			t.Errorf("%s: error %.200v", name, err)
+		}
+	}
+}

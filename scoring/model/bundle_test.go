@@ -160,3 +160,17 @@ func TestStore(t *testing.T) {
 		t.Errorf("a store that is not there: %v, %v", list, err)
 	}
 }
+
+// A manifest that would take the YAML parser gigabytes is refused before it is parsed.
+func TestManifestIsBounded(t *testing.T) {
+	for name, text := range map[string]string{
+		"nested": "q: " + strings.Repeat("[", 100_000),
+		"maps":   "q: " + strings.Repeat("{a: ", 10_000),
+		"dashes": strings.Repeat("- ", 10_000) + "1",
+		"large":  "q: " + strings.Repeat("x", 5<<20),
+	} {
+		if _, err := model.ParseManifest([]byte(text)); err == nil || !strings.Contains(err.Error(), "than") {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+}
