@@ -89,10 +89,10 @@ func (s *stack) awaitServed(t *testing.T) {
 	})
 }
 
-// activations is how often TestActivationsUnderLoad changes the model; RECSTREAM_ACTIVATIONS says otherwise.
+// activations is how often TestActivationsUnderLoad changes the model; E2E_ACTIVATIONS says otherwise.
 func activations(t *testing.T) int {
 	t.Helper()
-	text := os.Getenv("RECSTREAM_ACTIVATIONS")
+	text := os.Getenv("E2E_ACTIVATIONS")
 	if text == "" {
 		return 20
 	}
