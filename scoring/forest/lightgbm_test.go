@@ -11,13 +11,13 @@ import (
 
 func TestOracleLightGBMSmall(t *testing.T) {
 	for _, c := range smallCases(t, "lightgbm") {
-		t.Run(c.name, func(t *testing.T) { checkOracle(t, c) })
+		t.Run(c.name, func(t *testing.T) { checkOracle(t, c, 0, lightGBMTolerance) })
 	}
 }
 
 func TestOracleLightGBMLarge(t *testing.T) {
 	for _, c := range largeCases(t, "lightgbm") {
-		t.Run(c.name, func(t *testing.T) { checkOracle(t, c) })
+		t.Run(c.name, func(t *testing.T) { checkOracle(t, c, 0, lightGBMTolerance) })
 	}
 }
 

@@ -33,30 +33,5 @@ func checkONNX(t *testing.T, c *oracleCase) {
 	case kind == "mixed", c.name == "float-average":
 		rawTolerance = onnxFloatTolerance
 	}
-	f, err := Parse(c.model)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if f.NumFeatures() != c.features || f.NumOutputs() != c.outputs {
-		t.Fatalf("%d features and %d outputs, want %d and %d", f.NumFeatures(), f.NumOutputs(), c.features, c.outputs)
-	}
-	out := make([]float64, c.outputs)
-	for i := range c.rows {
-		f.Raw(c.row(i), out)
-		compareONNX(t, "raw", i, out, c.rawOf(i), rawTolerance)
-		f.Transform(out)
-		compareONNX(t, "prediction", i, out, c.predOf(i), predTolerance)
-		if t.Failed() {
-			t.Fatalf("row %d: %v", i, c.row(i))
-		}
-	}
-}
-
-func compareONNX(t *testing.T, what string, row int, got, want []float64, tolerance float64) {
-	t.Helper()
-	for k := range want {
-		if !closeTo(got[k], want[k], tolerance) {
-			t.Errorf("row %d: %s %d is %v, want %v", row, what, k, got[k], want[k])
-		}
-	}
+	checkOracle(t, c, rawTolerance, predTolerance)
 }

@@ -216,7 +216,7 @@ func TestOracleXGBoostMutantsLarge(t *testing.T) {
 			refused++
 			continue
 		}
-		t.Run(c.name, func(t *testing.T) { checkXGBoost(t, c) })
+		t.Run(c.name, func(t *testing.T) { checkOracle(t, c, 0, xgboostTolerance) })
 	}
 	t.Logf("%d of %d refused", refused, len(cases))
 	if len(cases) < 300 || refused > len(cases)/5 {
