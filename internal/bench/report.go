@@ -8,6 +8,8 @@ import (
 	"os"
 	"slices"
 	"text/tabwriter"
+
+	"recstream/internal/spread"
 )
 
 // figures are the outcome of a run.
@@ -21,36 +23,22 @@ type figures struct {
 	goVersion  string
 }
 
-// spread is the median of some values with the least and the largest.
-type spread struct{ median, least, largest float64 }
-
-// spreadOf returns the spread of values; the median of an even number is the mean of the middle two, that of
-// none is NaN.
-func spreadOf(values []float64) spread {
-	sorted := slices.Sorted(slices.Values(values))
-	n := len(sorted)
-	if n == 0 {
-		return spread{math.NaN(), math.NaN(), math.NaN()}
-	}
-	return spread{(sorted[(n-1)/2] + sorted[n/2]) / 2, sorted[0], sorted[n-1]}
-}
-
 // over returns the spread of a value of each round.
-func (l *lane) over(value func(measurement) float64) spread {
+func (l *lane) over(value func(measurement) float64) spread.Spread {
 	var values []float64
 	for _, m := range l.measured {
 		values = append(values, value(m))
 	}
-	return spreadOf(values)
+	return spread.Of(values)
 }
 
 // rate is in requests a second.
-func (l *lane) rate() spread {
+func (l *lane) rate() spread.Spread {
 	return l.over(func(m measurement) float64 { return float64(l.requests) / m.Seconds })
 }
 
 // perRequest returns seconds of processor time in microseconds a request.
-func (l *lane) perRequest(seconds func(measurement) float64) spread {
+func (l *lane) perRequest(seconds func(measurement) float64) spread.Spread {
 	return l.over(func(m measurement) float64 { return seconds(m) * 1e6 / float64(l.requests) })
 }
 
@@ -61,7 +49,7 @@ func databaseCPU(m measurement) float64 { return m.DatabaseCPU }
 
 // peakMB is the most memory that a round took, in MiB.
 func (l *lane) peakMB() float64 {
-	return l.over(func(m measurement) float64 { return float64(m.PeakRSS) / (1 << 20) }).largest
+	return l.over(func(m measurement) float64 { return float64(m.PeakRSS) / (1 << 20) }).Largest
 }
 
 // lane returns a contender's lane, nil if it was not measured.
@@ -80,7 +68,7 @@ func (f *figures) ratio(other string) (r float64, ok bool) {
 	if a == nil || b == nil {
 		return 0, false
 	}
-	return a.rate().median / b.rate().median, true
+	return a.rate().Median / b.rate().Median, true
 }
 
 // print writes a table for people, the ratios, and what limits recstream.
@@ -92,8 +80,8 @@ func (f *figures) print(w io.Writer) {
 	fmt.Fprintln(t, "\ta round\trequests/s\tapp\tKafka\tPostgres\tMB\t")
 	for _, l := range f.lanes {
 		r := l.rate()
-		fmt.Fprintf(t, "%s\t%d\t%.0f (%.0f-%.0f)\t%.1f\t%.1f\t%.1f\t%.0f\t\n", l.about, l.requests, r.median, r.least, r.largest,
-			l.perRequest(appCPU).median, l.perRequest(brokerCPU).median, l.perRequest(databaseCPU).median, l.peakMB())
+		fmt.Fprintf(t, "%s\t%d\t%.0f (%.0f-%.0f)\t%.1f\t%.1f\t%.1f\t%.0f\t\n", l.about, l.requests, r.Median, r.Least, r.Largest,
+			l.perRequest(appCPU).Median, l.perRequest(brokerCPU).Median, l.perRequest(databaseCPU).Median, l.peakMB())
 	}
 	_ = t.Flush()
 	fmt.Fprintln(w)
@@ -113,7 +101,7 @@ type shares struct{ app, broker, database, idle float64 }
 // shares returns the medians of all rounds.
 func (l *lane) shares(cpus int) shares {
 	share := func(seconds func(measurement) float64) float64 {
-		return l.over(func(m measurement) float64 { return seconds(m) / m.Seconds / float64(cpus) }).median
+		return l.over(func(m measurement) float64 { return seconds(m) / m.Seconds / float64(cpus) }).Median
 	}
 	return shares{share(appCPU), share(brokerCPU), share(databaseCPU), share(func(m measurement) float64 { return m.Idle })}
 }
@@ -144,13 +132,13 @@ func (f *figures) object() map[string]any {
 	prefixes := map[string]string{nameRecstream: "", nameIOOnly: "io_only_", nameNaive: "naive_", nameNaiveOwn: "naive_own_scoring_"}
 	for _, l := range f.lanes {
 		p := prefixes[l.name]
-		o[p+"requests_per_s"] = rounded(l.rate().median, 0)
-		o[p+"requests_per_s_min"] = rounded(l.rate().least, 0)
-		o[p+"requests_per_s_max"] = rounded(l.rate().largest, 0)
+		o[p+"requests_per_s"] = rounded(l.rate().Median, 0)
+		o[p+"requests_per_s_min"] = rounded(l.rate().Least, 0)
+		o[p+"requests_per_s_max"] = rounded(l.rate().Largest, 0)
 		o[p+"requests_per_round"] = l.requests
-		o[p+"app_cpu_us_per_request"] = rounded(l.perRequest(appCPU).median, 2)
-		o[p+"kafka_cpu_us_per_request"] = rounded(l.perRequest(brokerCPU).median, 2)
-		o[p+"postgres_cpu_us_per_request"] = rounded(l.perRequest(databaseCPU).median, 2)
+		o[p+"app_cpu_us_per_request"] = rounded(l.perRequest(appCPU).Median, 2)
+		o[p+"kafka_cpu_us_per_request"] = rounded(l.perRequest(brokerCPU).Median, 2)
+		o[p+"postgres_cpu_us_per_request"] = rounded(l.perRequest(databaseCPU).Median, 2)
 		o[p+"peak_rss_mb"] = rounded(l.peakMB(), 1)
 	}
 	ratios := map[string]string{nameIOOnly: "ratio_to_io", nameNaive: "ratio_to_naive", nameNaiveOwn: "ratio_to_naive_own_scoring"}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -13,31 +12,6 @@ import (
 
 	"recstream/internal/devstack"
 )
-
-func TestSpreadOf(t *testing.T) {
-	tests := map[string]struct {
-		values []float64
-		want   spread
-	}{
-		"one":  {[]float64{4}, spread{4, 4, 4}},
-		"odd":  {[]float64{9, 1, 5}, spread{5, 1, 9}},
-		"even": {[]float64{8, 1, 2, 4}, spread{3, 1, 8}},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			given := slices.Clone(tt.values)
-			if got := spreadOf(tt.values); got != tt.want {
-				t.Errorf("got %v, want %v", got, tt.want)
-			}
-			if !slices.Equal(given, tt.values) {
-				t.Error("the values were put into another order")
-			}
-		})
-	}
-	if got := spreadOf(nil); !math.IsNaN(got.median) {
-		t.Errorf("median of nothing: %v", got.median)
-	}
-}
 
 // twoLanes is a run in which recstream took 2, 4 and 3 s for 6,000 requests and the obvious program 6 s.
 func twoLanes() *figures {

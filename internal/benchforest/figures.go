@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"recstream/internal/spread"
 )
 
 // figures are the outcome of a run.
@@ -21,27 +23,13 @@ type figures struct {
 	missing   []string           // peers, with the reasons
 }
 
-// spread is the median of some values with the least and the largest.
-type spread struct{ median, least, largest float64 }
-
-// spreadOf returns the spread of values; the median of an even number is the mean of the middle two, that of
-// none is NaN.
-func spreadOf(values []float64) spread {
-	sorted := slices.Sorted(slices.Values(values))
-	n := len(sorted)
-	if n == 0 {
-		return spread{math.NaN(), math.NaN(), math.NaN()}
-	}
-	return spread{(sorted[(n-1)/2] + sorted[n/2]) / 2, sorted[0], sorted[n-1]}
-}
-
 // ratios divides round by round: both were measured within the same second, whatever else the machine did.
-func ratios(theirs, ours []float64) spread {
+func ratios(theirs, ours []float64) spread.Spread {
 	values := make([]float64, len(ours))
 	for i := range values {
 		values[i] = theirs[i] / ours[i]
 	}
-	return spreadOf(values)
+	return spread.Of(values)
 }
 
 // best is the lane, of those that are a way of one of the peers, with the least median; nil where there is none.
@@ -49,7 +37,7 @@ func (c *cell) best(count int, peers ...string) *lane {
 	var best *lane
 	for i := range c.lanes {
 		l := &c.lanes[i]
-		if slices.Contains(peers, l.peer) && (best == nil || spreadOf(l.ns[count]).median < spreadOf(best.ns[count]).median) {
+		if slices.Contains(peers, l.peer) && (best == nil || spread.Of(l.ns[count]).Median < spread.Of(best.ns[count]).Median) {
 			best = l
 		}
 	}
@@ -95,17 +83,17 @@ func (f *figures) addCell(o map[string]any, c *cell) {
 		}
 		ours := c.best(count, peerOurs)
 		for i := range c.lanes {
-			s := spreadOf(c.lanes[i].ns[count])
-			o[c.lanes[i].name+"_ns"+suffix] = rounded(s.median)
-			o[c.lanes[i].name+"_ns_min"+suffix] = rounded(s.least)
-			o[c.lanes[i].name+"_ns_max"+suffix] = rounded(s.largest)
+			s := spread.Of(c.lanes[i].ns[count])
+			o[c.lanes[i].name+"_ns"+suffix] = rounded(s.Median)
+			o[c.lanes[i].name+"_ns_min"+suffix] = rounded(s.Least)
+			o[c.lanes[i].name+"_ns_max"+suffix] = rounded(s.Largest)
 		}
 		for _, rival := range rivals {
 			if theirs := c.best(count, rival.peers...); theirs != nil {
 				r := ratios(theirs.ns[count], ours.ns[count])
-				o["ratio_to_"+rival.key+suffix] = rounded(r.median)
-				o["ratio_to_"+rival.key+"_min"+suffix] = rounded(r.least)
-				o["ratio_to_"+rival.key+"_max"+suffix] = rounded(r.largest)
+				o["ratio_to_"+rival.key+suffix] = rounded(r.Median)
+				o["ratio_to_"+rival.key+"_min"+suffix] = rounded(r.Least)
+				o["ratio_to_"+rival.key+"_max"+suffix] = rounded(r.Largest)
 			}
 		}
 	}
@@ -118,10 +106,10 @@ func (f *figures) addCell(o map[string]any, c *cell) {
 
 // add adds what was measured of explaining. Keys without a model are of the first.
 func (e *explained) add(o map[string]any) {
-	o["shap_us_row_"+e.model] = rounded(spreadOf(e.ours).median)
+	o["shap_us_row_"+e.model] = rounded(spread.Of(e.ours).Median)
 	if len(e.lightGBM) > 0 {
-		o["shap_lightgbm_us_row_"+e.model] = rounded(spreadOf(e.lightGBM).median)
-		o["ratio_shap_to_lightgbm_"+e.model] = rounded(ratios(e.lightGBM, e.ours).median)
+		o["shap_lightgbm_us_row_"+e.model] = rounded(spread.Of(e.lightGBM).Median)
+		o["ratio_shap_to_lightgbm_"+e.model] = rounded(ratios(e.lightGBM, e.ours).Median)
 	}
 }
 

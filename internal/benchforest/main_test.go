@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"recstream/internal/spread"
 )
 
 // twoLeaves writes a model of one tree in LightGBM's format, which splits on the first feature of the item.
@@ -107,7 +109,7 @@ func TestBestIsTheFasterWayOfAPeer(t *testing.T) {
 	if best.name != "fast" {
 		t.Fatalf("best is %s", best.name)
 	}
-	if got, want := ratios(best.ns[0], c.best(0, peerOurs).ns[0]), (spread{5, 4, 50}); got != want {
+	if got, want := ratios(best.ns[0], c.best(0, peerOurs).ns[0]), (spread.Spread{Median: 5, Least: 4, Largest: 50}); got != want {
 		t.Errorf("ratios are %v, want %v", got, want)
 	}
 	if c.best(0, peerLightGBM) != nil {

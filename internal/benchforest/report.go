@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"strings"
 	"text/tabwriter"
+
+	"recstream/internal/spread"
 )
 
 // print writes tables for people.
@@ -36,9 +38,9 @@ func (f *figures) printCell(w io.Writer, c *cell) {
 		l := &c.lanes[i]
 		fmt.Fprintf(t, "%s\t", l.about)
 		for count := range counts {
-			fmt.Fprintf(t, "%s\t", spreadOf(l.ns[count]))
+			fmt.Fprintf(t, "%s\t", brief(spread.Of(l.ns[count])))
 		}
-		fmt.Fprintf(t, "%.1f\t%.1f\t%.1f\t%s\t\n", ratios(l.ns[last], ours.ns[last]).median,
+		fmt.Fprintf(t, "%.1f\t%.1f\t%.1f\t%s\t\n", ratios(l.ns[last], ours.ns[last]).Median,
 			float64(l.bytes)/(1<<20), l.loading.Seconds()*1e3, f.prepared(c, l))
 	}
 	_ = t.Flush()
@@ -46,7 +48,7 @@ func (f *figures) printCell(w io.Writer, c *cell) {
 	for _, rival := range rivals {
 		if theirs := c.best(last, rival.peers...); theirs != nil {
 			r := ratios(theirs.ns[last], ours.ns[last])
-			fmt.Fprintf(w, " %s takes %.1f (%.1f-%.1f) times as long.", rival.about, r.median, r.least, r.largest)
+			fmt.Fprintf(w, " %s takes %.1f (%.1f-%.1f) times as long.", rival.about, r.Median, r.Least, r.Largest)
 		}
 	}
 	fmt.Fprintln(w)
@@ -61,12 +63,12 @@ func (f *figures) prepared(c *cell, l *lane) string {
 	return fmt.Sprintf("%.1f", l.preparing.Seconds()*1e3)
 }
 
-// String gives as many decimals as matter.
-func (s spread) String() string {
-	if s.median < 100 {
-		return fmt.Sprintf("%.1f (%.1f-%.1f)", s.median, s.least, s.largest)
+// brief writes a spread with as many decimals as matter.
+func brief(s spread.Spread) string {
+	if s.Median < 100 {
+		return fmt.Sprintf("%.1f (%.1f-%.1f)", s.Median, s.Least, s.Largest)
 	}
-	return fmt.Sprintf("%.0f (%.0f-%.0f)", s.median, s.least, s.largest)
+	return fmt.Sprintf("%.0f (%.0f-%.0f)", s.Median, s.Least, s.Largest)
 }
 
 // printExplained writes the table of what explanations cost.
@@ -76,12 +78,12 @@ func (f *figures) printExplained(w io.Writer) {
 	fmt.Fprintln(t, "\trecstream\tLightGBM\ttimes ours\t")
 	for i := range f.explained {
 		e := &f.explained[i]
-		fmt.Fprintf(t, "%s\t%s\t", e.model, spreadOf(e.ours))
+		fmt.Fprintf(t, "%s\t%s\t", e.model, brief(spread.Of(e.ours)))
 		if len(e.lightGBM) == 0 {
 			fmt.Fprintln(t, "-\t-\t")
 			continue
 		}
-		fmt.Fprintf(t, "%s\t%.1f\t\n", spreadOf(e.lightGBM), ratios(e.lightGBM, e.ours).median)
+		fmt.Fprintf(t, "%s\t%.1f\t\n", brief(spread.Of(e.lightGBM)), ratios(e.lightGBM, e.ours).Median)
 	}
 	_ = t.Flush()
 }
