@@ -166,6 +166,9 @@ func TestPersonalDecisionsAllocateNothing(t *testing.T) {
 	e := newEngine(t, numbered(300))
 	deploy(t, e, Deployment{Model: personalModel(t, "1")})
 	s, known := e.NewScorer(), ada()
+	if err := s.Begin(); err != nil { // for all of them: what Begin takes comes from a sync.Pool, which may forget
+		t.Fatal(err)
+	}
 	req := schemas.Request{Limit: 10, Candidates: namesOf(200), RequestedAt: eight}
 	var d schemas.Decision
 	if n := testing.AllocsPerRun(100, func() {

@@ -66,6 +66,9 @@ func TestWarmDecisionsAllocateNothing(t *testing.T) {
 				e := newEngine(t, tt.items)
 				tt.setup(t, e)
 				s := e.NewScorer()
+				if err := s.Begin(); err != nil { // for all of them: what Begin takes comes from a sync.Pool, which may forget
+					t.Fatal(err)
+				}
 				req := schemas.Request{Limit: 10, Candidates: candidates, Exclude: []string{"i007"}}
 				var d schemas.Decision
 				if n := testing.AllocsPerRun(100, func() {

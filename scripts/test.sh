@@ -24,4 +24,6 @@ go vet ./...
 go test ${race:+"$race"} -run '^$' ./... >/dev/null </dev/null # compiles on all cores
 # Packages one after the other: each may start servers of its own, and timing tests share the cores.
 go test ${race:+"$race"} -p 1 -timeout "${TEST_TIMEOUT:-20m}" ./... </dev/null
+# The race detector makes sync.Pool forget at random, so what counts pooled allocations counts here.
+go test -run Allocates ./schemas ./scoring/... </dev/null
 scripts/fuzz.sh
