@@ -82,6 +82,8 @@ func TestResultSchemaHasTheFieldsOfResult(t *testing.T) {
 	}{
 		{reflect.TypeFor[Result](), nil},
 		{reflect.TypeFor[ResultItem](), []string{"$defs", "item"}},
+		{reflect.TypeFor[ResultExplanation](), []string{"$defs", "item", "properties", "explanation"}},
+		{reflect.TypeFor[Contribution](), []string{"$defs", "contribution"}},
 		{reflect.TypeFor[ResultModel](), []string{"properties", "model"}},
 		{reflect.TypeFor[Timings](), []string{"properties", "timings_ms"}},
 		{reflect.TypeFor[ResultError](), []string{"properties", "error"}},
@@ -116,6 +118,8 @@ func TestSchemasHaveTheNamesOfGo(t *testing.T) {
 		{"status", at(t, result, "properties", "status", "enum"), constants(t, "Status", "Status")},
 		{"tier", at(t, result, "properties", "tier", "enum"), constants(t, "Tier", "Tier")},
 		{"degraded", at(t, result, "properties", "degraded", "items", "enum"), constants(t, "Reason", "Reason")},
+		{"cold_start", at(t, result, "properties", "cold_start", "items", "enum"), constants(t, "ColdStart", "Cold")},
+		{"terms", anys(keys(at(t, result, "$defs", "terms", "properties"))), slices.Sorted(slices.Values(TermNames[:]))},
 		{"error code", at(t, result, "properties", "error", "properties", "code", "examples"), constants(t, "", "Code")},
 		{"dead letter reason", at(t, letter, "properties", "dlq_reason", "examples"), constants(t, "", "Code")},
 		{"dead letter headers", anys(keys(at(t, letter, "properties"))), constants(t, "", "HeaderDLQ")},
@@ -149,10 +153,46 @@ func TestSchemasHaveTheLimitsOfGo(t *testing.T) {
 			t.Errorf("%v: the schema has %v, Go %v", tt.path, got, tt.want)
 		}
 	}
+	contributions := at(t, document(t, "result"), "$defs", "item", "properties", "explanation", "properties", "contributions")
+	if got := at(t, contributions, "maxItems"); got != json.Number(strconv.Itoa(MaxContributions)) {
+		t.Errorf("the schema has up to %v contributions, Go %d", got, MaxContributions)
+	}
 	about := at(t, request, "description").(string)
 	for _, n := range []int{MaxMessageBytes, MaxNesting} {
 		if !strings.Contains(about, strconv.Itoa(n)) {
 			t.Errorf("the description does not say %d", n)
+		}
+	}
+}
+
+// Every code has its meaning, one short line, and no meaning is of a code that there is not.
+func TestMeanings(t *testing.T) {
+	lines := map[string]int{}
+	for _, tt := range []struct {
+		typ, prefix string
+		meaning     func(string) string
+		known       int
+	}{
+		{"Tier", "Tier", func(s string) string { return Tier(s).Meaning() }, len(tierMeanings)},
+		{"Reason", "Reason", func(s string) string { return Reason(s).Meaning() }, len(reasonMeanings)},
+		{"ColdStart", "Cold", func(s string) string { return ColdStart(s).Meaning() }, len(coldStartMeanings)},
+		{"DropCode", "Drop", func(s string) string { return DropCode(s).Meaning() }, len(dropMeanings)},
+	} {
+		codes := constants(t, tt.typ, tt.prefix)
+		if len(codes) != tt.known {
+			t.Errorf("%s: %d meanings for %d codes", tt.typ, tt.known, len(codes))
+		}
+		for _, code := range codes {
+			line := tt.meaning(code)
+			if line == "" || len(line) > 100 || strings.ContainsAny(line, "\n\t") || strings.HasSuffix(line, ".") {
+				t.Errorf("%s %s means %q, which is no short line", tt.typ, code, line)
+			}
+			if lines[line]++; lines[line] > 1 {
+				t.Errorf("%q is the meaning of two codes", line)
+			}
+		}
+		if got := tt.meaning("no such code"); got != "" {
+			t.Errorf("%s: an unknown code means %q", tt.typ, got)
 		}
 	}
 }

@@ -6,15 +6,21 @@ import (
 )
 
 // AppendResult appends the recommendation.result.v1 event that answers a request with d.
-// A prediction that is not finite becomes null; scores are to be finite.
+// A prediction that is not finite becomes null; scores and terms are to be finite.
+//
+// The explanation is there only where d.Explain asks for it and d.Explanation has it; see [MaxContributions] and
+// [MaxExplanationText] for what of it a result has room for.
 func AppendResult(dst []byte, d *Decision) []byte {
 	dst = appendHead(dst, d.RequestID, d.UserID, StatusOK)
 	dst = appendText(append(dst, `,"tier":`...), string(d.Tier))
 	dst = appendTexts(append(dst, `,"degraded":`...), d.Degraded)
+	if len(d.ColdStart) > 0 {
+		dst = appendTexts(append(dst, `,"cold_start":`...), d.ColdStart)
+	}
 	dst = appendModel(append(dst, `,"model":`...), d.Model)
 	dst = appendExperiment(dst, d.Experiment)
 	dst = appendText(append(dst, `,"config_version":`...), d.ConfigVersion)
-	dst = appendItems(append(dst, `,"items":`...), d.Items)
+	dst = appendItems(append(dst, `,"items":`...), d)
 	dst = appendTime(append(dst, `,"scored_at":`...), d.ScoredAt)
 	dst = appendMillis(append(dst, `,"timings_ms":{"queue":`...), d.QueueTime)
 	dst = appendMillis(append(dst, `,"score":`...), d.ScoreTime)
@@ -60,17 +66,24 @@ func appendExperiment(dst []byte, e *ExperimentRef) []byte {
 	return append(dst, '}')
 }
 
-func appendItems(dst []byte, items []ScoredItem) []byte {
+func appendItems(dst []byte, d *Decision) []byte {
 	dst = append(dst, '[')
-	for i := range items {
+	for i := range d.Items {
+		it := &d.Items[i]
 		if i > 0 {
 			dst = append(dst, ',')
 		}
 		dst = strconv.AppendInt(append(dst, `{"rank":`...), int64(i+1), 10)
-		dst = appendText(append(dst, `,"item_id":`...), items[i].ItemID)
-		dst = appendText(append(dst, `,"title":`...), items[i].Title)
-		dst = appendNumber(append(dst, `,"prediction":`...), items[i].Prediction)
-		dst = appendNumber(append(dst, `,"score":`...), items[i].Score)
+		dst = appendText(append(dst, `,"item_id":`...), it.ItemID)
+		dst = appendText(append(dst, `,"title":`...), it.Title)
+		dst = appendNumber(append(dst, `,"prediction":`...), it.Prediction)
+		dst = appendNumber(append(dst, `,"score":`...), it.Score)
+		if i < d.Pinned {
+			dst = append(dst, `,"pinned":true`...)
+		}
+		if d.Explain && d.Explanation != nil && i < len(d.Explanation.Items) {
+			dst = appendExplanation(dst, &it.Terms, &d.Explanation.Items[i])
+		}
 		dst = append(dst, '}')
 	}
 	return append(dst, ']')

@@ -17,12 +17,30 @@ func decision() Decision {
 		Model:         &ModelRef{ID: 7, Name: "households", Version: "2", SHA256: sha},
 		ConfigVersion: "c0ffee12",
 		Items: []ScoredItem{
-			{"film-7", "Ocean's \"Eleven\"\n\x1b", 0.8125, 1e-7},
-			{"film-3", "Amélie <3 \u2028", math.NaN(), 1e21},
+			{ItemID: "film-7", Title: "Ocean's \"Eleven\"\n\x1b", Prediction: 0.8125, Score: 1e-7, Terms: Terms{TermBase: 1e-7}},
+			{ItemID: "film-3", Title: "Amélie <3 \u2028", Prediction: math.NaN(), Score: 1e21, Terms: Terms{TermBase: 1e21}},
 		},
 		ScoredAt:  time.Date(2026, 1, 31, 20, 30, 0, 12345678, time.FixedZone("", 3600)),
 		QueueTime: 11925 * time.Microsecond, ScoreTime: 42 * time.Microsecond, Source: place,
 	}
+}
+
+// explained is the decision with all that an explanation can have.
+func explained() Decision {
+	d, year := decision(), 2001.0
+	d.Explain, d.Pinned, d.ColdStart = true, 1, []ColdStart{ColdEmptyContext, ColdNewItem}
+	d.Items[0].Terms = Terms{TermBase: 0, TermBoost: -0.5, TermDiversity: -0.125}
+	d.Explanation = &Explanation{
+		Items: []ItemExplanation{
+			{Reason: "chosen by the app"},
+			{Reason: "comedy", Contributions: []Contribution{
+				{Feature: "year", Label: "year of \"release\"", Value: &year, Contribution: 0.25},
+				{Feature: "duration", Label: "minutes", Contribution: -1e-7},
+			}},
+		},
+		Dropped: []Dropped{{ItemID: "film-9", Title: "Heat", Reason: DropCapYear}},
+	}
+	return d
 }
 
 const sha = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
@@ -34,11 +52,36 @@ func TestAppendResult(t *testing.T) {
 		ScoredAt: time.Unix(0, 0), QueueTime: -time.Hour, ScoreTime: 61 * time.Second,
 	}
 	tried := Decision{RequestID: "r", Experiment: &ExperimentRef{Name: "genres", Variant: "b"}, ScoredAt: time.Unix(0, 0)}
+	pinned, told, unasked, short := decision(), explained(), explained(), explained()
+	pinned.Pinned = 2
+	unasked.Explain = false
+	short.Explanation = &Explanation{Items: short.Explanation.Items[:1]}
+	// From the explanation on, of the first item and of the second.
+	first := func(more string) string {
+		return `{"rank":1,"item_id":"film-7","title":"Ocean's \"Eleven\"\n\u001b","prediction":0.8125,"score":1e-7` + more + `},`
+	}
+	second := func(more string) string {
+		return `{"rank":2,"item_id":"film-3","title":"Amélie <3 ` + "\u2028" + `","prediction":null,"score":1e+21` + more + `}`
+	}
+	answer := func(cold, items string) string {
+		return `{"request_id":"req-7f3a","user_id":"user-42","status":"ok","tier":"model","degraded":[],` + cold +
+			`"model":{"name":"households","version":"2","sha256":"` + sha + `"},"config_version":"c0ffee12","items":[` + items + `],` +
+			`"scored_at":"2026-01-31T19:30:00.012345Z","timings_ms":{"queue":11.925,"score":0.042},` +
+			`"source":{"topic":"recommendation.requests","partition":4,"offset":123456}}`
+	}
+	const cold = `"cold_start":["empty_context","new_item"],`
+	const whyFirst = `,"pinned":true,"reason":"chosen by the app","explanation":{"terms":{"base":0,"boost":-0.5,"diversity":-0.125}}`
 	tests := []struct {
 		name string
 		d    *Decision
 		want string
 	}{
+		{"pinned", &pinned, answer("", first(`,"pinned":true`)+second(`,"pinned":true`))},
+		{"explained", &told, answer(cold, first(whyFirst)+second(`,"reason":"comedy","explanation":{"terms":{"base":1e+21},`+
+			`"contributions":[{"feature":"year","label":"year of \"release\"","value":2001,"contribution":0.25},`+
+			`{"feature":"duration","label":"minutes","value":null,"contribution":-1e-7}]}`))},
+		{"kept, not asked for", &unasked, answer(cold, first(`,"pinned":true`)+second(""))},
+		{"explained in part", &short, answer(cold, first(whyFirst)+second(""))},
 		{"all fields", &whole, `{"request_id":"req-7f3a","user_id":"user-42","status":"ok","tier":"model","degraded":[],` +
 			`"model":{"name":"households","version":"2","sha256":"` + sha + `"},"config_version":"c0ffee12","items":[` +
 			`{"rank":1,"item_id":"film-7","title":"Ocean's \"Eleven\"\n\u001b","prediction":0.8125,"score":1e-7},` +
@@ -88,7 +131,7 @@ func TestAppendRejection(t *testing.T) {
 
 // Readers with encoding/json lose nothing of what is written.
 func TestResultReadsWhatIsWritten(t *testing.T) {
-	whole, rejection := decision(), Rejection{Code: CodeWrongType, Field: "mood", Detail: "d", RequestID: "r", UserID: "u"}
+	whole, told, rejection := decision(), explained(), Rejection{Code: CodeWrongType, Field: "mood", Detail: "d", RequestID: "r", UserID: "u"}
 	empty := Decision{RequestID: "r", Tier: TierBasic, Degraded: []Reason{ReasonPanic}, ConfigVersion: "1",
 		ScoredAt: whole.ScoredAt}
 	tests := []struct {
@@ -96,6 +139,7 @@ func TestResultReadsWhatIsWritten(t *testing.T) {
 		event []byte
 	}{
 		{"answer", AppendResult(nil, &whole)},
+		{"explained answer", AppendResult(nil, &told)},
 		{"empty answer", AppendResult(nil, &empty)},
 		{"rejection", AppendRejection(nil, &rejection, place)},
 	}
@@ -204,7 +248,7 @@ func TestAppendRequestWithoutLimit(t *testing.T) {
 }
 
 func TestAppendAllocatesNothing(t *testing.T) {
-	d, request := decision(), fullRequest()
+	d, told, request := decision(), explained(), fullRequest()
 	rejection := Rejection{Code: CodeOutOfRange, Field: "limit", Detail: `is "0"`, RequestID: "é"}
 	feedback := Feedback{RequestID: "r", ItemID: "i", Action: ActionRating, Value: 4.5, At: time.Unix(0, 0)}
 	buffer := make([]byte, 0, 8<<10)
@@ -213,6 +257,7 @@ func TestAppendAllocatesNothing(t *testing.T) {
 		append func()
 	}{
 		{"AppendResult", func() { AppendResult(buffer, &d) }},
+		{"AppendResult, explained", func() { AppendResult(buffer, &told) }},
 		{"AppendRejection", func() { AppendRejection(buffer, &rejection, place) }},
 		{"AppendRequest", func() { AppendRequest(buffer, &request) }},
 		{"AppendFeedback", func() { AppendFeedback(buffer, &feedback) }},
@@ -230,7 +275,9 @@ func TestAppendAllocatesNothing(t *testing.T) {
 func BenchmarkAppendResult(b *testing.B) {
 	d := decision()
 	for len(d.Items) < 10 {
-		d.Items = append(d.Items, ScoredItem{"film-000123", "The Grand Budapest Hotel", 0.73125478563, 0.73125478563})
+		d.Items = append(d.Items, ScoredItem{
+			ItemID: "film-000123", Title: "The Grand Budapest Hotel", Prediction: 0.73125478563, Score: 0.73125478563,
+		})
 	}
 	buffer := make([]byte, 0, 8<<10)
 	b.ReportAllocs()

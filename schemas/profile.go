@@ -34,3 +34,8 @@ type ProfileItem struct {
 	Dismissed   time.Time // the latest dismissal; zero is never
 	Impressions float64   // how often it was shown; not decayed
 }
+
+// SeenBy reports whether the user has seen the item by time t. At the zero time nothing is too late.
+func (i *ProfileItem) SeenBy(t time.Time) bool {
+	return !i.Seen.IsZero() && (t.IsZero() || !i.Seen.After(t))
+}

@@ -194,13 +194,14 @@ func TestSchemasDescribeEveryField(t *testing.T) {
 }
 
 func TestWhatIsWrittenIsValid(t *testing.T) {
-	whole, request := decision(), fullRequest()
+	whole, told, request := decision(), explained(), fullRequest()
 	bare := Decision{RequestID: "r", Tier: TierPopular, Degraded: []Reason{ReasonPanic}, ScoredAt: whole.ScoredAt, Source: place}
 	tests := []struct {
 		name, schema string
 		event        []byte
 	}{
 		{"answer", "result", AppendResult(nil, &whole)},
+		{"explained answer", "result", AppendResult(nil, &told)},
 		{"empty answer", "result", AppendResult(nil, &bare)},
 		{"rejection", "result", AppendRejection(nil, &Rejection{Code: CodeTooMany, Field: "pins", RequestID: "r"}, place)},
 		{"request", "request", AppendRequest(nil, &request)},

@@ -21,6 +21,7 @@ type Result struct {
 	// Only where Status is StatusOK.
 	Tier          Tier              `json:"tier,omitempty"`
 	Degraded      []Reason          `json:"degraded,omitzero"`    // empty when the model answered
+	ColdStart     []ColdStart       `json:"cold_start,omitempty"` // what was not known; nil where nothing that matters was missing
 	Model         *ResultModel      `json:"model"`                // nil unless a model ranked
 	Experiment    *ResultExperiment `json:"experiment,omitempty"` // nil where no experiment took the user
 	ConfigVersion string            `json:"config_version,omitempty"`
@@ -52,8 +53,19 @@ type ResultItem struct {
 	Rank       int      `json:"rank"` // from 1
 	ItemID     string   `json:"item_id"`
 	Title      string   `json:"title"`
-	Prediction *float64 `json:"prediction"` // of the model: a probability, 0..1, of a classifier; nil where the tier makes none
-	Score      float64  `json:"score"`      // what the items were ordered by
+	Prediction *float64 `json:"prediction"`       // of the model: a probability, 0..1, of a classifier; nil where the tier makes none
+	Score      float64  `json:"score"`            // what the items were ordered by
+	Pinned     bool     `json:"pinned,omitempty"` // it has this rank because the request pins it
+
+	// Only where the request has explain.
+	Reason      string             `json:"reason,omitempty"` // one line in plain words
+	Explanation *ResultExplanation `json:"explanation,omitempty"`
+}
+
+// ResultExplanation says how an item came by its score.
+type ResultExplanation struct {
+	Terms         map[string]float64 `json:"terms"`                   // by TermNames; those that are 0 are left out, but for the base
+	Contributions []Contribution     `json:"contributions,omitempty"` // the strongest first; none where no model ranked
 }
 
 // Timings are durations in milliseconds, exact to the microsecond.
