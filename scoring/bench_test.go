@@ -64,7 +64,7 @@ func BenchmarkDecideCatalog(b *testing.B) { benchDecide(b, benchRequests(0)) }
 // BenchmarkDecide200Fresh is the work of requests whose scores are not remembered: the evaluator makes each.
 func BenchmarkDecide200Fresh(b *testing.B) {
 	e, _ := benchScorer(b)
-	e.state.Load().base.model.memo = nil
+	e.state.Load().base.rungs[0].model.memo = nil
 	s := e.NewScorer()
 	requests := benchRequests(200)
 	var d schemas.Decision

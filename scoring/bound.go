@@ -34,6 +34,18 @@ type Evaluator struct {
 	Remembered bool  // scores are remembered by context and item
 }
 
+// trained is how predictions were distributed in the model's training, nil where that is not known.
+func (b *boundModel) trained() *model.Histogram {
+	if b.model == nil || b.model.Manifest() == nil || b.model.Manifest().Profile == nil {
+		return nil
+	}
+	h := &b.model.Manifest().Profile.Score
+	if len(h.Counts) == 0 {
+		return nil
+	}
+	return h
+}
+
 // rater returns a rater that nobody uses.
 func (b *boundModel) rater() rater {
 	if r, ok := b.raters.Get().(rater); ok {

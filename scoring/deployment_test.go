@@ -101,7 +101,7 @@ func TestPersonalFeaturesEqualNaiveRanking(t *testing.T) {
 	if err := s.Begin(); err != nil {
 		t.Fatal(err)
 	}
-	if !s.NeedsProfiles() {
+	if !s.NeedsProfile(&schemas.Request{UserID: "ada"}) {
 		t.Error("the scorer needs no profiles")
 	}
 	for _, known := range []*schemas.Profile{nil, ada()} {
@@ -277,7 +277,7 @@ func TestShadow(t *testing.T) {
 // A model that stands in for the active one says so.
 func TestPreviousModel(t *testing.T) {
 	e := newEngine(t, numbered(30))
-	deploy(t, e, Deployment{Model: loadModel(t, demoModel), Reason: schemas.ReasonModelLoadFailed})
+	deploy(t, e, Deployment{Previous: loadModel(t, demoModel), Reason: schemas.ReasonModelLoadFailed})
 	d := decide(t, e.NewScorer(), &schemas.Request{})
 	if d.Tier != schemas.TierPrevious || d.Model == nil || !slices.Equal(d.Degraded, []schemas.Reason{schemas.ReasonModelLoadFailed}) {
 		t.Errorf("%+v", d)
@@ -289,14 +289,14 @@ func TestDeployKeepsEvaluators(t *testing.T) {
 	e := newEngine(t, numbered(30))
 	d := trial(t)
 	deploy(t, e, d)
-	before := e.state.Load().base.model
+	before := e.state.Load().base.rungs[0].model
 	d.Experiments = nil
 	deploy(t, e, d)
-	if e.state.Load().base.model != before {
+	if e.state.Load().base.rungs[0].model != before {
 		t.Error("the evaluator was built again")
 	}
 	setCatalog(t, e, numbered(31), 2)
-	if e.state.Load().base.model == before {
+	if e.state.Load().base.rungs[0].model == before {
 		t.Error("the evaluator of another catalogue is kept")
 	}
 }

@@ -12,19 +12,25 @@ import (
 	"recstream/scoring/catalog"
 	"recstream/scoring/experiment"
 	"recstream/scoring/model"
+	"recstream/scoring/popularity"
 	"recstream/scoring/profile"
+	"recstream/scoring/rank"
 )
 
 // ErrNoCatalog says that no catalogue was given to the engine yet. It passes by itself: wait and try again.
 var ErrNoCatalog = errors.New("score: no catalogue is loaded yet")
 
+// DefaultPopularityHalfLife is that of popularity where nothing else is wanted.
+const DefaultPopularityHalfLife = 14 * 24 * time.Hour
+
 // Deployment says which models decide. The zero value is no model, for ReasonModelMissing.
 type Deployment struct {
 	// Model decides where no experiment says otherwise; nil is none.
 	Model *model.Model
-	// Reason says why there is no model, or why Model is not the one that should be. Empty means that Model is
-	// the active one; then it answers as schemas.TierModel, else as schemas.TierPrevious.
+	// Reason says why there is no Model. Empty is ReasonModelMissing.
 	Reason schemas.Reason
+	// Previous stands in where Model is not there or not to be trusted: the last that served before it, nil for none.
+	Previous *model.Model
 	// Experiments are asked in order; the first that takes the user decides.
 	Experiments []Experiment
 }
@@ -38,31 +44,58 @@ type Experiment struct {
 
 // Arm is what one variant decides with.
 type Arm struct {
-	Model  *model.Model   // nil is the deployment's
-	Reason schemas.Reason // not empty: the variant's model cannot be had; the deployment's stands in, as the previous one
+	Model  *model.Model   // nil is the deployment's, unless there is a reason
+	Reason schemas.Reason // why the variant's model cannot be had: the deployment's stands in, as the previous one
 	Params *Params        // nil is the engine's
 }
 
-// Engine holds the catalogue and the deployment in force. Its methods may be called from any goroutine, also
-// while scorers decide.
-type Engine struct {
-	params  Params
-	version string
-	opts    Options
-
-	mu         sync.Mutex // serializes the setters; held while evaluators are built
-	deployment Deployment
-	state      atomic.Pointer[state]
+// Options are what an engine has for as long as it lives.
+type Options struct {
+	// MaxBytes is the memory that the evaluator of one model may take; 0 leaves it to the forest package.
+	MaxBytes int64
+	// HalfLife is that of profiles; 0 is profile.DefaultHalfLife.
+	HalfLife time.Duration
+	// PopularityHalfLife is that of what outcomes say of an item's popularity; 0 is DefaultPopularityHalfLife.
+	PopularityHalfLife time.Duration
+	// Now tells the time for deadlines, for tiers that rest, and for how long the stages took; nil is time.Now.
+	// What an answering tier decides does not depend on it.
+	Now func() time.Time
+	// Changed, if not nil, is told when a tier is left alone, tried again, and trusted again. It must not block.
+	Changed func(TierChange)
 }
 
-// state is what decisions depend on beside the request. It is replaced as a whole, never changed, but for
-// memos, which remember.
+// Engine holds what decisions depend on beside the request. Its methods may be called from any goroutine, also
+// while scorers decide.
+type Engine struct {
+	opts Options
+
+	mu      sync.Mutex // serializes the setters; held while evaluators are built
+	inputs  inputs
+	watches watches
+	state   atomic.Pointer[state]
+}
+
+// inputs are what was given to the engine.
+type inputs struct {
+	params     Params
+	catalog    *catalog.Snapshot // nil before the first one
+	deployment Deployment
+	outcomes   []schemas.ItemPopularity
+	lists      []schemas.EditorialList
+}
+
+// state is what decisions are made with. It is replaced as a whole, never changed, but for memos, which
+// remember, and for the watches over tiers.
 type state struct {
+	params      *Params
+	version     string            // of params
 	catalog     *catalog.Snapshot // nil before the first one
+	contents    *contents
 	base        *arm
 	experiments []running
-	arms        []*arm // all of them, by arm.index
-	profiles    bool   // an arm has features of the user
+	arms        []*arm        // all of them
+	models      []*boundModel // all of them, each once
+	personal    bool          // decisions of an arm depend on the user, even where all is well
 }
 
 // running is an experiment in a state.
@@ -73,23 +106,16 @@ type running struct {
 	shadows  []*arm
 }
 
-// arm is one way to decide: parameters, the catalogue under their rules, and a model over its items.
+// arm is one way to decide: parameters, the catalogue under their rules, and a ladder of tiers.
 type arm struct {
-	index   int
-	params  *Params
-	version string // of params
-	catalog *catalog.Snapshot
-	tier    schemas.Tier   // of the model
-	reason  schemas.Reason // why there is no model, or why it is the previous one
-	model   *boundModel    // nil when unavailable
-}
-
-// Options are the engine's limits.
-type Options struct {
-	// MaxBytes is the memory that the evaluator of one model may take; 0 leaves it to the forest package.
-	MaxBytes int64
-	// HalfLife is that of profiles; 0 is profile.DefaultHalfLife.
-	HalfLife time.Duration
+	params     *Params
+	version    string // of params
+	catalog    *catalog.Snapshot
+	contents   *contents
+	plan       *rank.Plan
+	popularity *popularity.Table
+	outcomes   []schemas.ItemPopularity // that the popularity is of
+	rungs      []rung
 }
 
 // New returns an engine without a catalogue and without a model, which is ReasonModelMissing. The error
@@ -101,34 +127,45 @@ func New(params Params, opts Options) (*Engine, error) {
 	if opts.HalfLife == 0 {
 		opts.HalfLife = profile.DefaultHalfLife
 	}
-	e := &Engine{params: params, version: params.Version(), opts: opts}
-	e.state.Store(&state{})
+	if opts.PopularityHalfLife == 0 {
+		opts.PopularityHalfLife = DefaultPopularityHalfLife
+	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	e := &Engine{opts: opts, inputs: inputs{params: params}, watches: watches{}}
+	e.state.Store(&state{params: &params, version: params.Version()})
 	return e, nil
 }
 
-// Params are the engine's parameters, those of decisions outside of experiments.
-func (e *Engine) Params() Params { return e.params }
+// Params are the parameters in force, those of decisions outside of experiments.
+func (e *Engine) Params() Params { return *e.state.Load().params }
 
-// ConfigVersion is the version of the engine's parameters.
-func (e *Engine) ConfigVersion() string { return e.version }
+// ConfigVersion is the version of the parameters in force.
+func (e *Engine) ConfigVersion() string { return e.state.Load().version }
+
+// CatalogVersion is the version of the catalogue in force, 0 before the first one.
+func (e *Engine) CatalogVersion() int64 {
+	c := e.state.Load().catalog
+	if c == nil {
+		return 0
+	}
+	return c.Version()
+}
 
 // Evaluators says how the models in force are evaluated, each once.
 func (e *Engine) Evaluators() []Evaluator {
 	var list []Evaluator
-	seen := map[*boundModel]bool{}
-	for _, a := range e.state.Load().arms {
-		if a.model != nil && !seen[a.model] {
-			seen[a.model] = true
-			list = append(list, a.model.info)
-		}
+	for _, m := range e.state.Load().models {
+		list = append(list, m.info)
 	}
 	return list
 }
 
 // Answered reports whether a decision was made with the model, over the catalogue in force.
 func (e *Engine) Answered(m *model.Model) bool {
-	for _, a := range e.state.Load().arms {
-		if a.model != nil && a.model.model == m && a.model.answered.Load() {
+	for _, b := range e.state.Load().models {
+		if b.model == m && b.answered.Load() {
 			return true
 		}
 	}
@@ -148,33 +185,53 @@ func (e *Engine) Item(id string) *schemas.Item {
 	return c.Item(i)
 }
 
+// SetParams puts parameters into force for batches that begin from now on. The error names the parameter at
+// fault, or is ctx's; the old ones stay in force then.
+func (e *Engine) SetParams(ctx context.Context, params Params) error {
+	if err := params.Validate(); err != nil {
+		return fmt.Errorf("scoring parameters: %w", err)
+	}
+	return e.change(ctx, func(in *inputs) { in.params = params })
+}
+
 // SetCatalog puts a catalogue into force for batches that begin from now on, once the models' evaluators are
-// built for it. The snapshot has to be built with the engine's Params.Rules. An error, which only ctx or an
-// experiment's parameters can cause, leaves the old one in force.
+// built for it. The parameters' rules count, whatever the snapshot was built with. An error, which only ctx or
+// an experiment's parameters can cause, leaves the old one in force.
 func (e *Engine) SetCatalog(ctx context.Context, snapshot *catalog.Snapshot) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.replace(ctx, snapshot, e.deployment)
+	return e.change(ctx, func(in *inputs) { in.catalog = snapshot })
 }
 
 // Deploy puts a deployment into force for batches that begin from now on, once its evaluators are built. An
 // error, which only ctx or an experiment's parameters can cause, leaves the old one in force.
 func (e *Engine) Deploy(ctx context.Context, d Deployment) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.replace(ctx, e.state.Load().catalog, d)
+	return e.change(ctx, func(in *inputs) { in.deployment = d })
 }
 
-// replace builds the next state and swaps it in.
-func (e *Engine) replace(ctx context.Context, snapshot *catalog.Snapshot, d Deployment) error {
-	next := &state{catalog: snapshot}
-	if snapshot != nil {
-		b := builder{ctx: ctx, engine: e, state: next, old: e.state.Load()}
-		if err := b.build(d); err != nil {
+// SetOutcomes puts into force what outcomes say of the items' popularity. Errors are as those of Deploy.
+func (e *Engine) SetOutcomes(ctx context.Context, outcomes []schemas.ItemPopularity) error {
+	return e.change(ctx, func(in *inputs) { in.outcomes = outcomes })
+}
+
+// SetEditorial puts the editorial lists into force. Errors are as those of Deploy.
+func (e *Engine) SetEditorial(ctx context.Context, lists []schemas.EditorialList) error {
+	return e.change(ctx, func(in *inputs) { in.lists = lists })
+}
+
+// change builds the state for other inputs and swaps it in.
+func (e *Engine) change(ctx context.Context, set func(*inputs)) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	next := e.inputs
+	set(&next)
+	b := builder{ctx: ctx, engine: e, inputs: &next, old: e.state.Load(), watches: watches{},
+		state: &state{params: &next.params, version: next.params.Version()}}
+	if next.catalog != nil {
+		if err := b.build(); err != nil {
 			return fmt.Errorf("deploy: %w", err)
 		}
+		e.watches = b.watches
 	}
-	e.deployment = d
-	e.state.Store(next)
+	e.inputs = next
+	e.state.Store(b.state)
 	return nil
 }

@@ -43,7 +43,7 @@ func Example() {
 		fmt.Println(i+1, item.Title)
 	}
 	// Output:
-	// popular [model_missing]
+	// popular [model_missing previous_missing no_history]
 	// 1 The Mask
 	// 2 Airplane!
 }

@@ -12,8 +12,8 @@ func TestParamsValidate(t *testing.T) {
 	}{
 		{"max_items", func(p *Params) { p.MaxItems = 0 }},
 		{"max_items", func(p *Params) { p.MaxItems = 101 }},
-		{"constant_scores_min", func(p *Params) { p.ConstantScoresMin = 1 }},
-		{"rules: missing_duration", func(p *Params) { p.Rules.MissingDuration = "no" }},
+		{"fallback.constant_scores_min", func(p *Params) { p.Fallback.ConstantScoresMin = 1 }},
+		{"rules.missing_duration", func(p *Params) { p.Rules.MissingDuration = "no" }},
 	}
 	for _, tt := range tests {
 		t.Run(tt.field, func(t *testing.T) {
@@ -40,7 +40,7 @@ func TestVersionFollowsTheContent(t *testing.T) {
 		"range":     func(p *Params) { p.Rules.SessionMinutes.Short.Max = 99.5 },
 		"missing":   func(p *Params) { p.Rules.MissingDuration = "exclude" },
 		"group":     func(p *Params) { p.Rules.GroupExcludedGenres.Group = []string{"Horror"} },
-		"constant":  func(p *Params) { p.ConstantScoresMin = 21 },
+		"constant":  func(p *Params) { p.Fallback.ConstantScoresMin = 21 },
 	}
 	seen := map[string]string{a.Version(): "default"}
 	for name, change := range changes {

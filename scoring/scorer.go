@@ -4,11 +4,15 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
+	"time"
 
 	"recstream/schemas"
 	"recstream/scoring/catalog"
+	"recstream/scoring/explain"
 	"recstream/scoring/feature"
 	"recstream/scoring/profile"
+	"recstream/scoring/rank"
+	"recstream/scoring/similarity"
 )
 
 // Scorer decides requests one after another, in buffers of its own. It is for one goroutine at a time.
@@ -17,25 +21,47 @@ type Scorer struct {
 	state     *state
 	arm       *arm // of the request in hand
 	filter    catalog.Filter
-	ranking   ranking
-	raters    []rater // by arm, made when first used
-	buffers   buffers
-	faded     schemas.Profile // of the request in hand, as of its time
-	lastPanic *PanicError
+	question  question
+	ranker    rank.Ranker
+	query     rank.Query
+	ranked    []rank.Ranked
+	taste     similarity.Taste
+	raters    map[*boundModel]rater // those that the batch has used
+	answering *boundModel           // that answered the request in hand, nil for none
+	// contributors explain the models that the batch has asked them to; nil for one that cannot be explained.
+	contributors map[*boundModel]*explain.Contributor
+	comparing    bool // the similar tier may be asked in this batch
+	verified     int  // decisions of models since one was evaluated in a second way
+	buffers      buffers
+	faded        schemas.Profile // of the request in hand, as of its time
+	stages       Stages
+	lastPanic    *PanicError
 }
 
-// buffers hold the features and scores of one request.
+// buffers hold what is made of one request's candidates.
 type buffers struct {
 	inputs          feature.Inputs
 	row             []float64 // a full row; the items' part is the evaluator's
 	pairs           []float64 // candidate by candidate
-	raw             []float64 // scores, by candidate
+	raw             []float64 // what is ranked by, by candidate
 	missing, places []int32   // candidates that the memo has no score for
 	made            []float64 // their scores
+	order           []int32   // candidates as a list has them
+	marks           []uint32  // by item: the round in which it was put into order
+	round           uint32
+	history         []schemas.ProfileItem
+}
+
+// Stages are how long the stages of a decision took.
+type Stages struct {
+	Filter time.Duration // to find the eligible items
+	Rank   time.Duration // for all tiers that were asked, scoring included
 }
 
 // NewScorer returns a scorer for one worker.
-func (e *Engine) NewScorer() *Scorer { return &Scorer{engine: e} }
+func (e *Engine) NewScorer() *Scorer {
+	return &Scorer{engine: e, raters: map[*boundModel]rater{}, contributors: map[*boundModel]*explain.Contributor{}}
+}
 
 // PanicError is a panic that was stopped inside scoring.
 type PanicError struct {
@@ -67,29 +93,51 @@ func (s *Scorer) Begin() error {
 		return ErrNoCatalog
 	}
 	s.state = st
-	s.raters = slices.Grow(s.raters[:0], len(st.arms))[:len(st.arms)]
+	s.comparing = slices.ContainsFunc(st.arms, (*arm).mayCompare)
 	return nil
 }
 
 // End lets go of what Begin took, so that a scorer without work keeps no old models and catalogues in memory.
 func (s *Scorer) End() {
-	for i, r := range s.raters {
-		if r != nil {
-			s.state.arms[i].model.raters.Put(r)
-		}
+	for m, r := range s.raters {
+		m.raters.Put(r)
 	}
 	clear(s.raters)
-	s.raters, s.state, s.arm = s.raters[:0], nil, nil
+	clear(s.contributors)
+	s.ranker.Forget()
+	s.query, s.question = rank.Query{}, question{}
+	s.taste.Reset(nil)
+	s.state, s.arm, s.answering = nil, nil, nil
 }
 
-// NeedsProfiles reports whether a model of the batch has features of the user. It is false before Begin.
-func (s *Scorer) NeedsProfiles() bool { return s.state != nil && s.state.profiles }
+// NeedsProfile reports whether the decision on a request depends on what is known of its user: a model has
+// features of the user, scores have an affinity, what was seen is to be left out, or the tiers above the similar
+// one are in trouble. It is false before Begin, and for anonymous users.
+func (s *Scorer) NeedsProfile(req *schemas.Request) bool {
+	if s.state == nil || req.UserID == "" {
+		return false
+	}
+	return req.ExcludeSeen || s.comparing || s.state.personal
+}
+
+// mayCompare reports whether the similar tier may be asked: no tier above it is steady.
+func (a *arm) mayCompare() bool {
+	for i := range a.rungs {
+		switch r := &a.rungs[i]; {
+		case r.tier == schemas.TierSimilar:
+			return true
+		case r.steady():
+			return false
+		}
+	}
+	return false
+}
 
 // Decide decides req for a user of whom that profile is known, nil for none. It sets the fields of dst that are
 // the decision itself: RequestID, UserID, Context and RequestedAt as in req, Tier, Degraded, Model, Experiment,
-// ConfigVersion, CatalogVersion, Considered, Items, UserFeatures and PairFeatures. The slices are reused up to
-// their capacity, and nil Items are appended to. Times of scoring and Source are the caller's. Model and
-// Experiment are shared and must not be changed.
+// ConfigVersion, CatalogVersion, Considered, Items, Pinned, ColdStart, UserFeatures, PairFeatures, Explain and
+// Explanation. The slices are reused up to their capacity, and nil Items are appended to. Times of scoring and
+// Source are the caller's. Model and Experiment are shared and must not be changed.
 //
 // Items expire against req.RequestedAt; where the event had no time, the caller sets it first. A limit
 // below 1 is schemas.DefaultLimit; Params.MaxItems caps it.
@@ -155,51 +203,105 @@ func (s *Scorer) Shadow(n int, req *schemas.Request, known *schemas.Profile, dst
 }
 
 func (s *Scorer) decide(a *arm, ref *schemas.ExperimentRef, req *schemas.Request, known *schemas.Profile, dst *schemas.Decision) (err error) {
-	s.lastPanic, s.arm = nil, a
+	s.lastPanic, s.arm, s.answering = nil, a, nil
+	s.ranked = s.ranked[:0]
 	defer func() {
 		if v := recover(); v != nil {
 			s.lastPanic = &PanicError{Value: v, Stack: debug.Stack()}
 			err = s.lastPanic
 		}
 	}()
+	began := s.engine.opts.Now()
 	s.start(req, dst)
 	dst.Experiment = ref
-	eligible := s.filter.Eligible(a.catalog, req)
-	dst.Considered = len(eligible)
-	if len(eligible) == 0 {
-		s.answerNothing(dst)
-		return nil
-	}
-	if known != nil && s.state.profiles {
+	s.question = question{req: req}
+	q := &s.question
+	if known != nil {
 		profile.At(&s.faded, known, req.RequestedAt, s.engine.opts.HalfLife)
-		known = &s.faded
+		q.profile = &s.faded
 	}
-	return s.descend(question{req, known, eligible}, dst)
+	q.eligible = s.filter.Eligible(a.catalog, req, q.profile)
+	q.deadline = s.deadline(req)
+	filtered := s.engine.opts.Now()
+	dst.Considered = len(q.eligible)
+	if len(q.eligible) == 0 {
+		s.answerNothing(dst)
+	} else {
+		s.descend(q, dst)
+	}
+	s.noteColdStart(q, dst)
+	if s.wantsExplanation(req) {
+		s.explain(q, dst)
+	}
+	s.stages = Stages{Filter: filtered.Sub(began), Rank: s.engine.opts.Now().Sub(filtered)}
+	return nil
+}
+
+// deadline is when the answer to a request comes too late, zero for never.
+func (s *Scorer) deadline(req *schemas.Request) time.Time {
+	wait := s.arm.params.Fallback.Deadline
+	if req.DeadlineMS > 0 {
+		wait = time.Duration(req.DeadlineMS) * time.Millisecond
+	}
+	if wait == 0 || req.RequestedAt.IsZero() {
+		return time.Time{}
+	}
+	return req.RequestedAt.Add(wait)
 }
 
 // LastPanic returns the panic that the last decision stopped, nil if there was none: the decision carries only
 // its reason code, an operator wants to see where it came from.
 func (s *Scorer) LastPanic() *PanicError { return s.lastPanic }
 
-// start clears what an earlier decision left in dst and in the scorer.
+// Stages says how long the stages of the last decision took.
+func (s *Scorer) Stages() Stages { return s.stages }
+
+// start clears what an earlier decision left in dst.
 func (s *Scorer) start(req *schemas.Request, dst *schemas.Decision) {
 	dst.RequestID, dst.UserID, dst.Context, dst.RequestedAt = req.RequestID, req.UserID, req.Context, req.RequestedAt
 	dst.Model, dst.Experiment = nil, nil
-	dst.Degraded, dst.Items = dst.Degraded[:0], dst.Items[:0]
+	dst.Degraded, dst.Items, dst.Pinned, dst.ColdStart = dst.Degraded[:0], dst.Items[:0], 0, dst.ColdStart[:0]
 	dst.UserFeatures, dst.PairFeatures = dst.UserFeatures[:0], dst.PairFeatures[:0]
+	dst.Explain, dst.Explanation = req.Explain, nil
 	dst.ConfigVersion, dst.CatalogVersion = s.arm.version, s.arm.catalog.Version()
+}
+
+// limit is how many items the answer to a request may have.
+func (s *Scorer) limit(req *schemas.Request) int {
 	limit := req.Limit
 	if limit < 1 {
 		limit = schemas.DefaultLimit
 	}
-	s.ranking.reset(min(limit, s.arm.params.MaxItems))
+	return min(limit, s.arm.params.MaxItems)
 }
 
 // answerNothing makes the empty answer: the last tier's, and the model's own trouble stays told.
 func (s *Scorer) answerNothing(dst *schemas.Decision) {
 	dst.Tier = schemas.TierBasic
-	if s.arm.reason != "" {
-		dst.Degraded = append(dst.Degraded, s.arm.reason)
+	if first := &s.arm.rungs[0]; first.reason != "" && first.tier == schemas.TierModel {
+		dst.Degraded = append(dst.Degraded, first.reason)
 	}
 	dst.Degraded = append(dst.Degraded, schemas.ReasonNoEligibleItems)
+}
+
+// noteColdStart notes what was not known.
+func (s *Scorer) noteColdStart(q *question, dst *schemas.Decision) {
+	switch {
+	case q.req.UserID == "":
+		dst.ColdStart = append(dst.ColdStart, schemas.ColdAnonymousUser)
+	case q.profile == nil && s.NeedsProfile(q.req):
+		dst.ColdStart = append(dst.ColdStart, schemas.ColdUnknownUser)
+	}
+	if q.req.Context == (schemas.Context{}) {
+		dst.ColdStart = append(dst.ColdStart, schemas.ColdEmptyContext)
+	}
+	if slices.ContainsFunc(s.ranked, func(r rank.Ranked) bool { return s.isNew(r.Item, q.req.RequestedAt) }) {
+		dst.ColdStart = append(dst.ColdStart, schemas.ColdNewItem)
+	}
+}
+
+// isNew reports whether an item came into the catalogue of late.
+func (s *Scorer) isNew(item int32, at time.Time) bool {
+	added := s.arm.catalog.Item(item).AddedAt
+	return !at.IsZero() && !added.IsZero() && at.Sub(added) < s.arm.params.Fallback.NewItemAge
 }

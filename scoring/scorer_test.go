@@ -33,7 +33,7 @@ func TestDecideFillsTheDecision(t *testing.T) {
 		Tier: schemas.TierModel, Degraded: []schemas.Reason{},
 		Model:         &schemas.ModelRef{ID: 3, Name: "demo", Version: "v", SHA256: "abc"},
 		ConfigVersion: e.ConfigVersion(), CatalogVersion: 42, Considered: 6,
-		Items:     []schemas.ScoredItem{{ItemID: "i005", Title: "Title 5", Prediction: 0.1905, Score: 0.1905}},
+		Items:     []schemas.ScoredItem{{ItemID: "i005", Title: "Title 5", Prediction: 0.1905, Score: 0.1905, Terms: schemas.Terms{0.1905}}},
 		ScoreTime: time.Second, Source: source,
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -110,7 +110,7 @@ func TestBeginFixesTheState(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := decide(t, s, &schemas.Request{})
-	if !slices.Equal(d.Degraded, []schemas.Reason{schemas.ReasonModelMissing}) || d.CatalogVersion != 2 || d.Considered != 9 {
+	if !slices.Equal(d.Degraded, belowModels(schemas.ReasonModelMissing)) || d.CatalogVersion != 2 || d.Considered != 9 {
 		t.Errorf("in the next: %+v", d)
 	}
 }

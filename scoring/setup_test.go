@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"recstream/schemas"
@@ -51,13 +52,19 @@ func (e *Engine) setPredictor(t testing.TB, p predictorFunc, ref schemas.ModelRe
 		t.Fatal(err)
 	}
 	c := e.state.Load().catalog
-	a := &arm{params: &e.params, version: e.version, catalog: c, tier: schemas.TierModel}
-	a.model = &boundModel{
+	next := *e.state.Load()
+	a := *next.base
+	a.rungs = slices.Clone(a.rungs)
+	r := &a.rungs[0]
+	r.reason = ""
+	r.model = &boundModel{
 		ref: &ref, features: features, memo: newMemo(c.Len()),
 		newRater: func() rater { return &funcRater{p, features, c} },
 		predict:  func(raw float64) float64 { return raw },
 	}
-	e.state.Store(&state{catalog: c, base: a, arms: []*arm{a}})
+	r.watch = newWatch(r, &a.params.Fallback, e.opts.Changed)
+	next.base, next.arms, next.models = &a, []*arm{&a}, []*boundModel{r.model}
+	e.state.Store(&next)
 }
 
 // numbered returns n items i000, i001, …; the year grows with the number and the popularity falls.

@@ -1,191 +1,274 @@
 package scoring
 
 import (
-	"errors"
 	"math"
 	"runtime/debug"
 	"slices"
+	"time"
 
 	"recstream/schemas"
+	"recstream/scoring/rank"
 )
 
 // question is what the tiers are asked.
 type question struct {
 	req      *schemas.Request
-	profile  *schemas.Profile // nil is unknown
+	profile  *schemas.Profile // as of the request's time; nil is unknown
 	eligible []int32
+	deadline time.Time // of the answer; zero is none
 }
 
-// tier is one rung of the ladder.
-type tier struct {
-	name schemas.Tier
-	// rank puts the best of the eligible items into the scorer's empty ranking, or returns the reason why
-	// this tier cannot answer.
-	rank func(s *Scorer, q question) schemas.Reason
+// ranks are the ways to rank, by tier: each leaves the best of the eligible items in the scorer, or returns the
+// reason why it cannot.
+var ranks = map[schemas.Tier]func(*Scorer, *rung, *question) schemas.Reason{
+	schemas.TierModel:     (*Scorer).rankByModel,
+	schemas.TierPrevious:  (*Scorer).rankByModel,
+	schemas.TierSimilar:   (*Scorer).rankBySimilarity,
+	schemas.TierPopular:   (*Scorer).rankByPopularity,
+	schemas.TierEditorial: (*Scorer).rankByLists,
+	schemas.TierBasic:     (*Scorer).rankByOrder,
 }
 
-// tiers is the ladder, best first. The model's rung has the name that the arm gives it.
-var tiers = [...]tier{
-	{schemas.TierModel, (*Scorer).rankByModel},
-	{schemas.TierPopular, (*Scorer).rankByPopularity},
-	{schemas.TierBasic, (*Scorer).rankByOrder},
-}
-
-// errNoTier cannot happen while the basic tier is what it is.
-var errNoTier = errors.New("score: no tier could answer")
+var nan = math.NaN()
 
 // descend tries tier after tier until one answers, and writes its answer.
-func (s *Scorer) descend(q question, dst *schemas.Decision) error {
-	if s.arm.tier == schemas.TierPrevious {
-		dst.Degraded = append(dst.Degraded, s.arm.reason)
-	}
-	for i := range tiers {
-		reason := s.try(&tiers[i], q)
+func (s *Scorer) descend(q *question, dst *schemas.Decision) {
+	for i := range s.arm.rungs {
+		r := &s.arm.rungs[i]
+		reason := s.try(r, q)
 		if reason == "" {
-			s.answer(tiers[i].name, dst)
-			return nil
+			s.answer(r, dst)
+			return
 		}
 		dst.Degraded = append(dst.Degraded, reason)
 	}
-	return errNoTier
+	s.standIn(q)
+	s.answer(&s.arm.rungs[len(s.arm.rungs)-1], dst)
 }
 
-// try runs one tier; a panic is a reason like any other.
-func (s *Scorer) try(t *tier, q question) (reason schemas.Reason) {
+// standIn ranks as the basic tier does, without anything that could fail: there is an answer whatever happens.
+func (s *Scorer) standIn(q *question) {
+	pins := s.filter.Pins()
+	s.ranked = s.ranked[:0]
+	for _, i := range pins {
+		s.ranked = append(s.ranked, rank.Ranked{Item: i, Prediction: nan, Pinned: true})
+	}
+	limit := s.limit(q.req)
+	for _, i := range q.eligible {
+		if len(s.ranked) >= limit {
+			break
+		}
+		if !slices.Contains(pins, i) {
+			s.ranked = append(s.ranked, rank.Ranked{Item: i, Prediction: nan})
+		}
+	}
+	s.ranked = s.ranked[:min(len(s.ranked), limit)]
+}
+
+// try asks one tier, if it is to be asked. A panic is a reason like any other.
+func (s *Scorer) try(r *rung, q *question) (reason schemas.Reason) {
+	switch {
+	case r.reason != "":
+		return r.reason
+	case r.costly() && s.late(q):
+		return schemas.ReasonDeadlineExceeded
+	}
+	now := s.engine.opts.Now()
+	if !r.watch.breaker.Allow(now) {
+		return schemas.ReasonCircuitOpen
+	}
 	defer func() {
 		if v := recover(); v != nil {
-			s.lastPanic = &PanicError{Tier: t.name, Value: v, Stack: debug.Stack()}
+			s.lastPanic = &PanicError{Tier: r.tier, Value: v, Stack: debug.Stack()}
 			reason = schemas.ReasonPanic
-			s.raters[s.arm.index] = nil // it may have stopped in the middle of anything
+			delete(s.raters, r.model) // it may have stopped in the middle of anything
+			s.ranker = rank.Ranker{}
 		}
+		r.watch.report(now, reason)
 	}()
-	s.ranking.reset(s.ranking.limit)
-	return t.rank(s, q)
+	return r.rank(s, r, q)
 }
 
-// answer writes the ranking as tier t's answer. Only the model predicts; the basic tier has no score.
-func (s *Scorer) answer(t schemas.Tier, dst *schemas.Decision) {
-	dst.Tier = t
-	if t == schemas.TierModel {
-		s.answerByModel(dst)
-		return
-	}
-	for _, r := range s.ranking.best {
-		item := s.arm.catalog.Item(r.item)
-		dst.Items = append(dst.Items, schemas.ScoredItem{ItemID: item.ID, Title: item.Title, Prediction: math.NaN(), Score: r.score})
-	}
+// costly tells the tiers that take their time from those that are there for whoever is late.
+func (r *rung) costly() bool { return r.model != nil || r.tier == schemas.TierSimilar }
+
+// late reports whether the answer comes too late.
+func (s *Scorer) late(q *question) bool {
+	return !q.deadline.IsZero() && s.engine.opts.Now().After(q.deadline)
 }
 
-// answerByModel writes the model's answer: raw scores become predictions, and what the model saw of the user
-// is noted.
-func (s *Scorer) answerByModel(dst *schemas.Decision) {
-	m := s.arm.model
-	if !m.answered.Load() {
-		m.answered.Store(true)
+// ask prepares what the ranker is asked for q. What is ranked by is the caller's to add.
+func (s *Scorer) ask(q *question) *rank.Query {
+	s.query = rank.Query{Plan: s.arm.plan, At: q.req.RequestedAt, Profile: q.profile, SimilarTo: -1,
+		Pins: s.filter.Pins(), Items: q.eligible, Limit: s.limit(q.req), Diversity: q.req.Diversity}
+	if i, ok := s.arm.catalog.Lookup(q.req.SimilarTo); ok {
+		s.query.SimilarTo = i
 	}
-	dst.Tier, dst.Model = s.arm.tier, m.ref
-	for _, r := range s.ranking.best {
-		item := s.arm.catalog.Item(r.item)
-		prediction := m.predict(r.score)
-		dst.Items = append(dst.Items, schemas.ScoredItem{ItemID: item.ID, Title: item.Title, Prediction: prediction, Score: prediction})
-	}
-	for _, i := range m.features.UserFeatures() {
-		dst.UserFeatures = append(dst.UserFeatures, s.buffers.row[i])
-	}
-	if n := m.features.NumPairs(); n > 0 {
-		for _, r := range s.ranking.best {
-			at := len(dst.PairFeatures)
-			dst.PairFeatures = slices.Grow(dst.PairFeatures, n)[:at+n]
-			m.features.Pair(dst.PairFeatures[at:], &s.buffers.inputs, s.arm.catalog.Item(r.item))
-		}
-	}
+	return &s.query
 }
 
-// rankByModel orders by raw score. One that is no number, or too many that are all alike, say that the model
-// cannot be trusted with this request.
-func (s *Scorer) rankByModel(q question) schemas.Reason {
-	m := s.arm.model
-	if m == nil {
-		return s.arm.reason
+// rank ranks as was asked.
+func (s *Scorer) rank() { s.ranked = s.ranker.Rank(s.ranked[:0], &s.query) }
+
+// rankBySimilarity orders by likeness to the item that the request wants the like of, else to what the user has
+// seen last.
+func (s *Scorer) rankBySimilarity(_ *rung, q *question) schemas.Reason {
+	query := s.ask(q)
+	s.taste.Reset(s.arm.contents.index)
+	if query.SimilarTo >= 0 {
+		s.taste.Add(query.SimilarTo, 1)
+		query.SimilarTo = -1 // once is enough
+	} else if !s.tasteOfHistory(q) {
+		return schemas.ReasonNoHistory
 	}
-	scores := s.rate(m, q)
-	first, varied := scores[0], false
-	for n, score := range scores {
-		if !isFinite(score) {
-			return schemas.ReasonNonFiniteScore
-		}
-		varied = varied || score != first
-		s.ranking.offer(q.eligible[n], score)
+	raw := s.buffers.sized(len(q.eligible))
+	for n, i := range q.eligible {
+		raw[n] = s.taste.Similarity(i)
 	}
-	if !varied && len(scores) >= s.arm.params.ConstantScoresMin {
-		return schemas.ReasonConstantScores
-	}
+	query.Raw = raw
+	s.rank()
 	return ""
 }
 
-// rate returns the raw scores of the eligible items: remembered, or made.
-func (s *Scorer) rate(m *boundModel, q question) []float64 {
-	b := &s.buffers
-	b.row = slices.Grow(b.row[:0], len(m.features.Names()))[:len(m.features.Names())]
-	b.raw = slices.Grow(b.raw[:0], len(q.eligible))[:len(q.eligible)]
-	m.features.Prepare(&b.inputs, q.req, q.profile)
-	m.features.Request(b.row, &b.inputs)
-	if m.memo == nil {
-		s.score(m, q.eligible, b.raw)
-		return b.raw
+// tasteOfHistory adds what the user has seen last to the taste, what is longer ago with less weight. It reports
+// whether there is anything.
+func (s *Scorer) tasteOfHistory(q *question) bool {
+	if q.profile == nil {
+		return false
 	}
-	column := m.memo.column(q.req.Context)
-	b.missing, b.places = column.read(q.eligible, b.raw, b.missing[:0], b.places[:0])
-	if len(b.missing) > 0 {
-		b.made = slices.Grow(b.made[:0], len(b.missing))[:len(b.missing)]
-		s.score(m, b.missing, b.made)
-		for n, score := range b.made {
-			b.raw[b.places[n]] = score
-			column[b.missing[n]].Store(encode(score))
+	p, b := &s.arm.params.Fallback.History, &s.buffers
+	b.history = b.history[:0]
+	for i := range q.profile.Items {
+		item := &q.profile.Items[i]
+		if item.SeenBy(q.req.RequestedAt) && !item.Dismissed.After(item.Seen) {
+			b.history = append(b.history, *item)
 		}
 	}
-	return b.raw
-}
-
-// score makes the raw scores of candidates for the request in the buffers.
-func (s *Scorer) score(m *boundModel, candidates []int32, out []float64) {
-	b := &s.buffers
-	b.pairs = b.pairs[:0]
-	if n := m.features.NumPairs(); n > 0 {
-		b.pairs = slices.Grow(b.pairs, n*len(candidates))[:n*len(candidates)]
-		for k, i := range candidates {
-			m.features.Pair(b.pairs[k*n:(k+1)*n], &b.inputs, s.arm.catalog.Item(i))
+	slices.SortFunc(b.history, func(a, b schemas.ProfileItem) int { return b.Seen.Compare(a.Seen) })
+	found := false
+	for n, item := range b.history {
+		if n == p.Items {
+			break
+		}
+		if i, ok := s.arm.catalog.Lookup(item.ItemID); ok {
+			age := b.history[0].Seen.Sub(item.Seen)
+			s.taste.Add(i, math.Exp2(-float64(age)/float64(p.HalfLife)))
+			found = true
 		}
 	}
-	r := s.raters[s.arm.index]
-	if r == nil {
-		r = m.rater()
-		s.raters[s.arm.index] = r
-	}
-	r.Score(b.row, candidates, b.pairs, out)
+	return found
 }
 
-// rankByPopularity orders by popularity, if at least one item has any.
-func (s *Scorer) rankByPopularity(q question) schemas.Reason {
-	known := false
-	for _, i := range q.eligible {
-		popularity := s.arm.catalog.Item(i).Popularity
-		known = known || popularity > 0
-		s.ranking.offer(i, popularity)
+// rankByPopularity orders by popularity within the context, if at least one item has any.
+func (s *Scorer) rankByPopularity(_ *rung, q *question) schemas.Reason {
+	table := s.arm.popularity.Context(q.req.Context)
+	if table == nil {
+		return schemas.ReasonPopularityMissing
+	}
+	raw, known := s.buffers.sized(len(q.eligible)), false
+	for n, i := range q.eligible {
+		raw[n] = float64(table[i])
+		known = known || raw[n] > 0
 	}
 	if !known {
 		return schemas.ReasonPopularityMissing
 	}
+	query := s.ask(q)
+	query.Raw = raw
+	s.rank()
 	return ""
 }
 
-// rankByOrder takes the first items as they come, all with score 0.
-func (s *Scorer) rankByOrder(q question) schemas.Reason {
-	for _, i := range q.eligible[:min(len(q.eligible), s.ranking.limit)] {
-		s.ranking.best = append(s.ranking.best, ranked{item: i})
+// rankByLists takes the eligible items of the lists that suit the request, in their order, and fills up with
+// the others as they come.
+func (s *Scorer) rankByLists(_ *rung, q *question) schemas.Reason {
+	b := &s.buffers
+	if len(b.marks) != s.arm.catalog.Len() {
+		b.marks, b.round = make([]uint32, s.arm.catalog.Len()), 0
 	}
+	if b.round += 2; b.round == 0 { // the counter wrapped
+		clear(b.marks)
+		b.round = 2
+	}
+	for _, i := range q.eligible {
+		b.marks[i] = b.round
+	}
+	b.order = b.order[:0]
+	for n := range s.arm.contents.lists {
+		if l := &s.arm.contents.lists[n]; l.suits(q.req.Context, q.req.RequestedAt) {
+			b.listed(l.items)
+		}
+	}
+	if len(b.order) == 0 {
+		return schemas.ReasonNoEditorialList
+	}
+	b.listed(q.eligible)
+	query := s.ask(q)
+	query.Items = b.order
+	s.rank()
 	return ""
 }
 
-// isFinite is false for NaN and the infinities, whose difference from themselves is NaN.
-func isFinite(v float64) bool { return v-v == 0 }
+// listed puts those of the items that are eligible and not in order yet into it.
+func (b *buffers) listed(items []int32) {
+	for _, i := range items {
+		if b.marks[i] == b.round {
+			b.marks[i] = b.round + 1
+			b.order = append(b.order, i)
+		}
+	}
+}
+
+// rankByOrder takes the first items as they come.
+func (s *Scorer) rankByOrder(_ *rung, q *question) schemas.Reason {
+	s.ask(q)
+	s.rank()
+	return ""
+}
+
+// sized returns the room for n numbers to rank by.
+func (b *buffers) sized(n int) []float64 {
+	b.raw = slices.Grow(b.raw[:0], n)[:n]
+	return b.raw
+}
+
+// answer writes what was ranked as the answer of a tier. Only models predict.
+func (s *Scorer) answer(r *rung, dst *schemas.Decision) {
+	dst.Tier = r.tier
+	for i := range s.ranked {
+		best := &s.ranked[i]
+		item := s.arm.catalog.Item(best.Item)
+		scored := schemas.ScoredItem{ItemID: item.ID, Title: item.Title, Prediction: nan, Score: best.Score, Terms: best.Terms}
+		if r.model != nil {
+			scored.Prediction = best.Prediction
+		}
+		dst.Items = append(dst.Items, scored)
+		if best.Pinned {
+			dst.Pinned++
+		}
+	}
+	if r.model != nil {
+		s.answering = r.model
+		s.noteFeatures(r.model, dst)
+	}
+}
+
+// noteFeatures notes which model answered, and what it saw of the user.
+func (s *Scorer) noteFeatures(m *boundModel, dst *schemas.Decision) {
+	if !m.answered.Load() {
+		m.answered.Store(true)
+	}
+	dst.Model = m.ref
+	for _, i := range m.features.UserFeatures() {
+		dst.UserFeatures = append(dst.UserFeatures, s.buffers.row[i])
+	}
+	n := m.features.NumPairs()
+	for i := range s.ranked {
+		if n == 0 {
+			return
+		}
+		at := len(dst.PairFeatures)
+		dst.PairFeatures = slices.Grow(dst.PairFeatures, n)[:at+n]
+		m.features.Pair(dst.PairFeatures[at:], &s.buffers.inputs, s.arm.catalog.Item(s.ranked[i].Item))
+	}
+}

@@ -40,34 +40,34 @@ func TestLadder(t *testing.T) {
 	}{
 		{name: "model", setup: use(byYear), tier: schemas.TierModel, items: last},
 		{name: "no model yet", setup: func(testing.TB, *Engine) {}, tier: schemas.TierPopular,
-			degraded: []schemas.Reason{schemas.ReasonModelMissing}, items: first},
+			degraded: belowModels(schemas.ReasonModelMissing), items: first},
 		{name: "load failed", setup: lose(schemas.ReasonModelLoadFailed), tier: schemas.TierPopular,
-			degraded: []schemas.Reason{schemas.ReasonModelLoadFailed}, items: first},
+			degraded: belowModels(schemas.ReasonModelLoadFailed), items: first},
 		{name: "feature mismatch", setup: lose(schemas.ReasonFeatureMismatch), tier: schemas.TierPopular,
-			degraded: []schemas.Reason{schemas.ReasonFeatureMismatch}, items: first},
+			degraded: belowModels(schemas.ReasonFeatureMismatch), items: first},
 		{name: "no reason given", setup: lose(""), tier: schemas.TierPopular,
-			degraded: []schemas.Reason{schemas.ReasonModelMissing}, items: first},
+			degraded: belowModels(schemas.ReasonModelMissing), items: first},
 		{name: "one NaN", setup: use(inOneItem(math.NaN())), tier: schemas.TierPopular,
-			degraded: []schemas.Reason{schemas.ReasonNonFiniteScore}, items: first},
+			degraded: belowModels(schemas.ReasonNonFiniteScore), items: first},
 		{name: "one infinite", setup: use(inOneItem(math.Inf(-1))), tier: schemas.TierPopular,
-			degraded: []schemas.Reason{schemas.ReasonNonFiniteScore}, items: first},
+			degraded: belowModels(schemas.ReasonNonFiniteScore), items: first},
 		{name: "NaN not among the candidates", setup: use(inOneItem(math.NaN())), candidates: []string{"i003", "i009"},
 			tier: schemas.TierModel, items: []string{"i009", "i003"}},
 		{name: "constant", setup: use(constantly(0.5)), tier: schemas.TierPopular,
-			degraded: []schemas.Reason{schemas.ReasonConstantScores}, items: first},
+			degraded: belowModels(schemas.ReasonConstantScores), items: first},
 		{name: "constant at 20 candidates", setup: use(constantly(0.5)), candidates: namesOf(20), tier: schemas.TierPopular,
-			degraded: []schemas.Reason{schemas.ReasonConstantScores}, items: first},
+			degraded: belowModels(schemas.ReasonConstantScores), items: first},
 		{name: "constant at 19 candidates", setup: use(constantly(0.5)), candidates: namesOf(19),
 			tier: schemas.TierModel, items: first},
 		{name: "panic", setup: use(panicking), tier: schemas.TierPopular,
-			degraded: []schemas.Reason{schemas.ReasonPanic}, items: first, lastIsPanic: true},
+			degraded: belowModels(schemas.ReasonPanic), items: first, lastIsPanic: true},
 		{name: "no popularity", setup: lose(schemas.ReasonModelMissing), unpopular: true, tier: schemas.TierBasic,
-			degraded: []schemas.Reason{schemas.ReasonModelMissing, schemas.ReasonPopularityMissing}, items: first},
+			degraded: belowModels(schemas.ReasonModelMissing, schemas.ReasonPopularityMissing, schemas.ReasonNoEditorialList), items: first},
 		{name: "panic, no popularity", setup: use(panicking), unpopular: true, tier: schemas.TierBasic,
-			degraded: []schemas.Reason{schemas.ReasonPanic, schemas.ReasonPopularityMissing}, items: first, lastIsPanic: true},
+			degraded: belowModels(schemas.ReasonPanic, schemas.ReasonPopularityMissing, schemas.ReasonNoEditorialList), items: first, lastIsPanic: true},
 		{name: "basic keeps the request's order", setup: lose(schemas.ReasonModelMissing), unpopular: true,
 			candidates: []string{"i009", "i003", "i005", "i001"}, tier: schemas.TierBasic,
-			degraded: []schemas.Reason{schemas.ReasonModelMissing, schemas.ReasonPopularityMissing},
+			degraded: belowModels(schemas.ReasonModelMissing, schemas.ReasonPopularityMissing, schemas.ReasonNoEditorialList),
 			items:    []string{"i009", "i003", "i005"}},
 		{name: "empty", setup: use(byYear), candidates: []string{}, tier: schemas.TierBasic,
 			degraded: []schemas.Reason{schemas.ReasonNoEligibleItems}},
@@ -102,6 +102,11 @@ func TestLadder(t *testing.T) {
 	}
 }
 
+// belowModels are the codes of a request that neither a model nor a history can answer, for the first of those reasons.
+func belowModels(first schemas.Reason, more ...schemas.Reason) []schemas.Reason {
+	return append([]schemas.Reason{first, schemas.ReasonPreviousMissing, schemas.ReasonNoHistory}, more...)
+}
+
 func use(p predictorFunc) func(testing.TB, *Engine) {
 	return func(t testing.TB, e *Engine) { e.setPredictor(t, p, schemas.ModelRef{Name: "test"}) }
 }
@@ -118,7 +123,7 @@ func TestScoresOfEachTier(t *testing.T) {
 		prediction, score float64
 	}{
 		{"model", use(byYear), numbered(3), 0.1902, 0.1902},
-		{"popular", lose(schemas.ReasonModelMissing), numbered(3), math.NaN(), 3},
+		{"popular", lose(schemas.ReasonModelMissing), numbered(3), math.NaN(), 1},
 		{"basic", lose(schemas.ReasonModelMissing), withoutPopularity(numbered(3)), math.NaN(), 0},
 	}
 	for _, tt := range tests {

@@ -90,7 +90,7 @@ func TestEligible(t *testing.T) {
 	var filter catalog.Filter // shared, as a worker does
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := ids(s, filter.Eligible(s, &tt.req)); !slices.Equal(got, tt.want) {
+			if got := ids(s, filter.Eligible(s, &tt.req, nil)); !slices.Equal(got, tt.want) {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
@@ -104,16 +104,29 @@ func TestEligibleEqualsDefinition(t *testing.T) {
 	for range 200 {
 		s := build(t, randomItems(random, 1+random.IntN(40)), catalog.DefaultRules())
 		for range 20 {
-			req := randomRequest(random, s.Len())
-			var want []string
-			for _, id := range named(s, &req) {
+			req, known := randomRequest(random, s.Len()), randomProfile(random, s.Len())
+			var want, pins []string
+			for _, id := range slices.Concat(named(s, &req), req.Pins) {
 				i, ok := s.Lookup(id)
-				if ok && !slices.Contains(want, id) && allowed(s.Item(i), &req) {
+				if ok && !slices.Contains(want, id) && allowed(s.Item(i), &req, known) {
 					want = append(want, id)
 				}
 			}
-			if got := ids(s, filter.Eligible(s, &req)); !slices.Equal(got, want) {
-				t.Fatalf("request %+v: got %q, want %q", req, got, want)
+			for _, id := range req.Pins {
+				if slices.Contains(want, id) && !slices.Contains(pins, id) {
+					pins = append(pins, id)
+				}
+			}
+			if got := ids(s, filter.Eligible(s, &req, known)); !slices.Equal(got, want) {
+				t.Fatalf("request %+v, profile %+v: got %q, want %q", req, known, got, want)
+			}
+			if got := ids(s, filter.Pins()); !slices.Equal(got, pins) {
+				t.Fatalf("request %+v: pins %q, want %q", req, got, pins)
+			}
+			for _, id := range slices.Concat(req.Candidates, req.Pins) {
+				if refused := filter.Refusal(s, &req, id) != ""; refused == slices.Contains(want, id) {
+					t.Fatalf("request %+v: %s refused %v", req, id, refused)
+				}
 			}
 		}
 	}
@@ -126,9 +139,46 @@ func named(s *catalog.Snapshot, req *schemas.Request) []string {
 	return ids(s, s.InContext(req.Context))
 }
 
-func allowed(it *schemas.Item, req *schemas.Request) bool {
+func allowed(it *schemas.Item, req *schemas.Request, known *schemas.Profile) bool {
 	expired := !it.ExpiresAt.IsZero() && !req.RequestedAt.Before(it.ExpiresAt)
-	return !it.Hidden && !expired && !slices.Contains(req.Exclude, it.ID)
+	seen := req.ExcludeSeen && known != nil && slices.ContainsFunc(known.Items, func(p schemas.ProfileItem) bool {
+		return p.ItemID == it.ID && !p.Seen.IsZero() && !p.Seen.After(req.RequestedAt)
+	})
+	return !it.Hidden && !expired && !seen && !slices.Contains(req.Exclude, it.ID) && it.ID != req.SimilarTo
+}
+
+// randomProfile returns a profile, or nil.
+func randomProfile(random *rand.Rand, n int) *schemas.Profile {
+	if random.IntN(3) == 0 {
+		return nil
+	}
+	p := &schemas.Profile{}
+	for range random.IntN(10) {
+		item := schemas.ProfileItem{ItemID: fmt.Sprintf("i%03d", random.IntN(n+3))}
+		if random.IntN(3) > 0 {
+			item.Seen = noon.Add(time.Duration(random.IntN(5)-2) * time.Hour)
+		}
+		p.Items = append(p.Items, item)
+	}
+	return p
+}
+
+func TestRefusal(t *testing.T) {
+	s := build(t, []schemas.Item{{ID: "hidden", Hidden: true}, {ID: "expired", ExpiresAt: noon}, {ID: "excluded"}, {ID: "seen"}, {ID: "fine"}},
+		catalog.DefaultRules())
+	req := schemas.Request{Candidates: []string{"hidden", "expired", "excluded", "seen", "fine", "other"}, Exclude: []string{"excluded"},
+		ExcludeSeen: true, RequestedAt: noon}
+	known := &schemas.Profile{Items: []schemas.ProfileItem{{ItemID: "seen", Seen: noon}}}
+	var filter catalog.Filter
+	if got := ids(s, filter.Eligible(s, &req, known)); !slices.Equal(got, []string{"fine"}) {
+		t.Errorf("eligible %q", got)
+	}
+	want := []schemas.DropCode{schemas.DropHidden, schemas.DropExpired, schemas.DropExcluded, schemas.DropSeen, "", schemas.DropUnknown}
+	for i, id := range req.Candidates {
+		if got := filter.Refusal(s, &req, id); got != want[i] {
+			t.Errorf("%s: %q, want %q", id, got, want[i])
+		}
+	}
 }
 
 func TestNewRefuses(t *testing.T) {
@@ -199,7 +249,7 @@ func TestEligibleAllocatesNothing(t *testing.T) {
 	s := build(t, randomItems(random, 500), catalog.DefaultRules())
 	var filter catalog.Filter
 	req := schemas.Request{Candidates: ids(s, s.InContext(schemas.Context{})), Exclude: []string{"i003"}, RequestedAt: noon}
-	if n := testing.AllocsPerRun(100, func() { filter.Eligible(s, &req) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { filter.Eligible(s, &req, nil) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
@@ -253,6 +303,9 @@ func randomRequest(random *rand.Rand, n int) schemas.Request {
 		},
 		Candidates:  someIDs(),
 		Exclude:     someIDs(),
+		Pins:        someIDs(),
+		ExcludeSeen: random.IntN(2) == 0,
+		SimilarTo:   []string{"", "i001"}[random.IntN(2)],
 		RequestedAt: noon.Add(time.Duration(random.IntN(5)-2) * time.Hour),
 	}
 }

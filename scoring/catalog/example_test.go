@@ -19,7 +19,7 @@ func Example() {
 	}
 	var filter catalog.Filter
 	request := schemas.Request{Context: schemas.Context{Mood: schemas.MoodFunny, SessionLength: schemas.SessionShort}}
-	for _, i := range filter.Eligible(snapshot, &request) {
+	for _, i := range filter.Eligible(snapshot, &request, nil) {
 		fmt.Println(snapshot.Item(i).ID)
 	}
 	// Output:

@@ -9,22 +9,23 @@ import (
 	"recstream/schemas"
 )
 
-// Rules say which items suit which context. They are configuration: the yaml tags are the keys.
+// Rules say which items suit which context. They are configuration: the yaml tags are the keys, the
+// desc tags their documentation.
 // A context value that is unknown, or that has no rule, filters nothing.
 type Rules struct {
 	MoodGenres          MoodGenres     `yaml:"mood_genres"`
 	SessionMinutes      SessionMinutes `yaml:"session_minutes"`
-	MissingDuration     Missing        `yaml:"missing_duration"`
+	MissingDuration     Missing        `yaml:"missing_duration" desc:"include or exclude items without a duration when the session length is known"`
 	GroupExcludedGenres GroupGenres    `yaml:"group_excluded_genres"`
 }
 
 // MoodGenres lists, for each mood, the genres that suit it: an item needs one of them, spelled alike to
 // the case. An empty list accepts every item.
 type MoodGenres struct {
-	Funny    []string `yaml:"funny"`
-	Action   []string `yaml:"action"`
-	Dramatic []string `yaml:"dramatic"`
-	Relaxing []string `yaml:"relaxing"`
+	Funny    []string `yaml:"funny" desc:"Genres for this mood, one is enough; empty accepts all"`
+	Action   []string `yaml:"action" desc:"Genres for this mood, one is enough; empty accepts all"`
+	Dramatic []string `yaml:"dramatic" desc:"Genres for this mood, one is enough; empty accepts all"`
+	Relaxing []string `yaml:"relaxing" desc:"Genres for this mood, one is enough; empty accepts all"`
 }
 
 // SessionMinutes gives, for each session length, the durations that fit.
@@ -36,8 +37,8 @@ type SessionMinutes struct {
 
 // Range is min ≤ minutes < max. A max of 0 is no upper end, so the zero Range holds every duration.
 type Range struct {
-	Min float64 `yaml:"min"`
-	Max float64 `yaml:"max"`
+	Min float64 `yaml:"min" desc:"Fewest minutes of an item"`
+	Max float64 `yaml:"max" desc:"Minutes that an item stays below; 0 is no end"`
 }
 
 // Missing says what becomes of an item without a duration when the session length is known.
@@ -52,9 +53,9 @@ const (
 // GroupGenres lists, for each group size, the genres that it is never offered, spelled alike to the case.
 // This comes on top of an item's own suitability.
 type GroupGenres struct {
-	Solo   []string `yaml:"solo"`
-	Couple []string `yaml:"couple"`
-	Group  []string `yaml:"group"`
+	Solo   []string `yaml:"solo" desc:"Genres never offered to one person"`
+	Couple []string `yaml:"couple" desc:"Genres never offered to a couple"`
+	Group  []string `yaml:"group" desc:"Genres never offered to a group"`
 }
 
 // DefaultRules returns the rules of a film catalogue. Session ranges overlap, so that a film near an edge

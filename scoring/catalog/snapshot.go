@@ -10,6 +10,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"reflect"
 	"slices"
 
 	"recstream/schemas"
@@ -29,6 +30,7 @@ type Snapshot struct {
 	index    map[string]int32
 	expires  []int64 // Unix microseconds, or never; always for a hidden item
 	earliest int64   // the least expiry of an item that is not hidden
+	rules    Rules
 	eligible [schemas.NumContexts][]int32
 }
 
@@ -68,8 +70,12 @@ func (s *Snapshot) fillIndex() error {
 	return nil
 }
 
-// WithRules returns the same items under other rules. The two share all but the contexts' lists.
+// WithRules returns the same items under other rules, s itself where it has these. The two share all but the
+// contexts' lists.
 func (s *Snapshot) WithRules(rules Rules) (*Snapshot, error) {
+	if reflect.DeepEqual(rules, s.rules) {
+		return s, nil
+	}
 	if err := rules.Validate(); err != nil {
 		return nil, fmt.Errorf("build catalogue: %w", err)
 	}
@@ -116,6 +122,7 @@ type suits struct{ mood, group, session uint8 }
 
 // fillContexts applies the rules once an item, then combines the outcomes for each context.
 func (s *Snapshot) fillContexts(rules *Rules) {
+	s.rules = *rules
 	all := make([]suits, len(s.items))
 	for i := range s.items {
 		all[i] = suitsOf(&s.items[i], rules)

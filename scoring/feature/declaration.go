@@ -73,12 +73,14 @@ type Feature struct {
 	Aggregate  Aggregate   `yaml:"aggregate,omitempty" json:"aggregate,omitempty"`   // of user_item's genre_affinity
 	Transforms []Transform `yaml:"transforms,omitempty" json:"transforms,omitempty"` // one after the other
 	Missing    Missing     `yaml:"missing,omitempty" json:"missing,omitzero"`
+	Label      string      `yaml:"label,omitempty" json:"label,omitempty"` // for people, in explanations; "" is one made of the above
 }
 
 // Limits that New enforces.
 const (
 	MaxFeatures = 10_000
 	MaxBuckets  = 1 << 20
+	MaxLabel    = 80 // bytes
 )
 
 // Declaration lists a model's features, in the model's order.

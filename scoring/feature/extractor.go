@@ -23,6 +23,7 @@ type Extractor struct {
 // column makes one feature.
 type column struct {
 	at    int // its place in the whole vector
+	user  bool
 	make  maker
 	steps []step
 
@@ -104,12 +105,37 @@ func (e *Extractor) Vector(dst []float64, in *Inputs, it *schemas.Item) {
 	}
 }
 
-// evaluate makes the feature as the model sees it.
-func (c *column) evaluate(in *Inputs, it *schemas.Item) float64 {
+// Missing counts the features of the user, and of the user with the item, whose values are missing, whatever the
+// model sees in their place.
+func (e *Extractor) Missing(in *Inputs, it *schemas.Item) (n int) {
+	if !e.needsProfile {
+		return 0
+	}
+	if e.usesItems {
+		in.findItem(it)
+	}
+	for _, part := range []Part{PartRequest, PartPair} {
+		for i := range e.columns[part] {
+			if c := &e.columns[part][i]; c.user && !isFinite(c.transformed(in, it)) {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// transformed makes the feature's value after its transforms; it is not finite where it is missing.
+func (c *column) transformed(in *Inputs, it *schemas.Item) float64 {
 	v := c.make(c, in, it)
 	for _, s := range c.steps {
 		v = s(v)
 	}
+	return v
+}
+
+// evaluate makes the feature as the model sees it.
+func (c *column) evaluate(in *Inputs, it *schemas.Item) float64 {
+	v := c.transformed(in, it)
 	switch {
 	case c.policy == MissingIndicator:
 		return number(!isFinite(v))

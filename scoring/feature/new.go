@@ -40,8 +40,11 @@ func (e *Extractor) add(f *Feature) (field, detail string) {
 	if field, detail = f.checkParameters(m.needs); detail != "" {
 		return field, detail
 	}
+	if len(f.Label) > MaxLabel {
+		return "label", fmt.Sprintf("has %d bytes; use up to %d", len(f.Label), MaxLabel)
+	}
 	c := column{
-		at: len(e.names), make: m.make, policy: f.Missing.Policy, constant: f.Missing.Value,
+		at: len(e.names), user: f.isUser(), make: m.make, policy: f.Missing.Policy, constant: f.Missing.Value,
 		value: f.Value, buckets: uint32(f.Buckets), aggregate: f.Aggregate,
 	}
 	if c.codes, field, detail = f.codes(); detail != "" {

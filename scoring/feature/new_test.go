@@ -3,6 +3,7 @@ package feature_test
 import (
 	"errors"
 	"math"
+	"strings"
 	"testing"
 
 	"recstream/scoring/feature"
@@ -52,6 +53,7 @@ func TestNewRefuses(t *testing.T) {
 			`buckets: are 1048577; use 2 to 1048576`},
 		{"aggregate", feature.Feature{Name: "x", Source: "user_item", Kind: "number", Field: "genre_affinity", Aggregate: "median"},
 			`aggregate: "median" is none of sum, mean, max`},
+		{"label", year(func(f *feature.Feature) { f.Label = strings.Repeat("é", 41) }), `label: has 82 bytes; use up to 80`},
 		{"missing policy", year(func(f *feature.Feature) { f.Missing.Policy = "zero" }),
 			`missing.policy: "zero" is none of constant, nan, indicator`},
 		{"missing value", year(func(f *feature.Feature) { f.Missing.Value = math.NaN() }),

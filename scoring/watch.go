@@ -1,0 +1,127 @@
+package scoring
+
+import (
+	"time"
+
+	"recstream/schemas"
+	"recstream/scoring/fallback"
+)
+
+// rung is a tier in the ladder of an arm.
+type rung struct {
+	tier   schemas.Tier
+	rank   func(s *Scorer, r *rung, q *question) schemas.Reason
+	model  *boundModel    // of the model tiers; nil where it is not there
+	reason schemas.Reason // why the tier cannot be asked at all; "" where it can
+	watch  *watch
+}
+
+// watch is what is known of how a tier fares. States hand it on, so that a new catalogue forgets nothing.
+type watch struct {
+	breaker *fallback.Breaker
+	drift   *fallback.Drift // nil where there is nothing to compare with
+}
+
+// watchKey is what has a watch of its own.
+type watchKey struct {
+	tier    schemas.Tier
+	sha256  string // of the model
+	breaker fallback.BreakerParams
+	drift   fallback.DriftParams
+}
+
+type watches map[watchKey]*watch
+
+// TierChange says that a tier rests because it failed, is tried again, or is trusted again.
+type TierChange struct {
+	fallback.Change
+	Tier  schemas.Tier
+	Model *schemas.ModelRef // of the model tiers
+}
+
+func newWatch(r *rung, p *fallback.Params, changed func(TierChange)) *watch {
+	tier, ref := r.tier, (*schemas.ModelRef)(nil)
+	if r.model != nil {
+		ref = r.model.ref
+	}
+	w := &watch{breaker: fallback.NewBreaker(p.Breaker, func(c fallback.Change) {
+		if changed != nil {
+			changed(TierChange{Change: c, Tier: tier, Model: ref})
+		}
+	})}
+	if r.model != nil && p.Drift.Window > 0 {
+		if h := r.model.trained(); h != nil {
+			w.drift = fallback.NewDrift(h.Edges, h.Counts, p.Drift)
+		}
+	}
+	return w
+}
+
+// report tells the breaker how a request went that it allowed. What is no fault of the tier does not count.
+func (w *watch) report(now time.Time, reason schemas.Reason) {
+	switch reason {
+	case "":
+		w.breaker.Success(now)
+	case schemas.ReasonPanic, schemas.ReasonNonFiniteScore, schemas.ReasonConstantScores,
+		schemas.ReasonEvaluatorsDisagree, schemas.ReasonDeadlineExceeded:
+		w.breaker.Failure(now, reason)
+	default:
+		w.breaker.Cancel()
+	}
+}
+
+// TierStatus says how a tier fares.
+type TierStatus struct {
+	Tier     schemas.Tier
+	Model    *schemas.ModelRef // of the model tiers; nil where there is none
+	State    string            // closed, open or half_open as of the breaker; unavailable
+	Since    time.Time         // of a state of the breaker that is not closed
+	Reason   schemas.Reason    // why it is not closed
+	Failures int               // among the requests of late
+	PSI      float64           // of the predictions of late against those of the training; NaN where it is not known
+}
+
+// stateUnavailable is that of a tier that cannot be asked, for the reason beside it.
+const stateUnavailable = "unavailable"
+
+// Tiers says how the tiers of all arms fare, each once, those outside of experiments first and in their order.
+func (e *Engine) Tiers() []TierStatus {
+	var all []TierStatus
+	seen := map[*watch]bool{}
+	for _, a := range e.state.Load().arms {
+		for i := range a.rungs {
+			if r := &a.rungs[i]; !seen[r.watch] {
+				seen[r.watch] = true
+				all = append(all, r.status())
+			}
+		}
+	}
+	return all
+}
+
+func (r *rung) status() TierStatus {
+	b := r.watch.breaker.Status()
+	t := TierStatus{Tier: r.tier, State: string(b.State), Since: b.Since, Reason: b.Reason, Failures: b.Failures, PSI: nan}
+	if r.model != nil {
+		t.Model = r.model.ref
+	}
+	if r.reason != "" {
+		t.State, t.Reason = stateUnavailable, r.reason
+	}
+	if d := r.watch.drift; d != nil {
+		t.PSI = d.PSI()
+		if d.Exceeded() && t.Reason == "" {
+			t.Reason = schemas.ReasonDriftExceeded
+		}
+	}
+	return t
+}
+
+// steady reports whether the tier answers as far as one can tell.
+func (r *rung) steady() bool {
+	if r.reason != "" {
+		return false
+	}
+	b := r.watch.breaker.Status()
+	return b.State == fallback.Closed && b.Failures == 0 && (r.watch.drift == nil || !r.watch.drift.Exceeded())
+}
