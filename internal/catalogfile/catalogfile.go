@@ -1,4 +1,4 @@
-// Package catalogfile reads catalogues from CSV and JSON Lines files.
+// Package catalogfile reads catalogues from CSV and JSON Lines files, and editorial lists of their items from YAML.
 //
 // A CSV file has a header line with the columns' names; id and title are required, the rest are as in the
 // items table, lists are joined with "|", and an empty cell is missing. A JSON Lines file has an object a
@@ -93,7 +93,7 @@ func (c *collector) add(line int, rec record) {
 }
 
 var columns = []string{"id", "title", "genres", "duration_min", "year", "popularity",
-	"added_at", "expires_at", "hidden", "suitability", "franchise"}
+	"added_at", "expires_at", "hidden", "suitability", "franchise", "tags"}
 
 func readCSV(r io.Reader, c *collector) error {
 	reader := csv.NewReader(r)

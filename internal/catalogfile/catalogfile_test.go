@@ -25,10 +25,10 @@ func TestReadDemoCatalog(t *testing.T) {
 
 func TestReadSameItemFromBothFormats(t *testing.T) {
 	files := map[Format]string{
-		CSV: "id,title,genres,duration_min,year,popularity,added_at,expires_at,hidden,suitability,franchise\n" +
-			`a,"A, the film",Comedy|Science Fiction,90.5,1999,12,2026-01-31T20:15:00Z,,true,solo|group,The As` + "\n",
+		CSV: "id,title,genres,duration_min,year,popularity,added_at,expires_at,hidden,suitability,franchise,tags\n" +
+			`a,"A, the film",Comedy|Science Fiction,90.5,1999,12,2026-01-31T20:15:00Z,,true,solo|group,The As,Ada Lovelace|noir` + "\n",
 		JSONLines: `{"id":"a","title":"A, the film","genres":["Comedy","Science Fiction"],"duration_min":90.5,"year":1999,` +
-			`"popularity":12,"added_at":"2026-01-31T20:15:00Z","hidden":true,"suitability":["solo","group"],"franchise":"The As"}` + "\n\n",
+			`"popularity":12,"added_at":"2026-01-31T20:15:00Z","hidden":true,"suitability":["solo","group"],"franchise":"The As","tags":["Ada Lovelace","noir"]}` + "\n\n",
 	}
 	for format, text := range files {
 		t.Run(string(format), func(t *testing.T) {
@@ -39,6 +39,7 @@ func TestReadSameItemFromBothFormats(t *testing.T) {
 			it := items[0]
 			if it.ID != "a" || it.Title != "A, the film" || strings.Join(it.Genres, "|") != "Comedy|Science Fiction" ||
 				it.DurationMin != 90.5 || it.Year != 1999 || it.Popularity != 12 || !it.Hidden || it.Franchise != "The As" ||
+				strings.Join(it.Tags, "|") != "Ada Lovelace|noir" ||
 				len(it.Suitability) != 2 || it.Suitability[1] != schemas.GroupGroup || it.AddedAt.Year() != 2026 || !it.ExpiresAt.IsZero() {
 				t.Errorf("read %+v", it)
 			}
@@ -67,6 +68,8 @@ func TestProblemsNameLineAndField(t *testing.T) {
 		"encoding":         {CSV, "id,title\na,\xff\n", "line 2: title: is not valid UTF-8"},
 		"unknown field":    {JSONLines, "{\"id\":\"a\",\"titel\":\"A\"}\n", `line 1: json: unknown field "titel"`},
 		"two values":       {JSONLines, "{\"id\":\"a\",\"title\":\"A\"} {}\n", "line 1: has more than one JSON value"},
+		"empty tag":        {CSV, "id,title,tags\na,A,noir|\n", "line 2: tags: an entry is missing"},
+		"tag's type":       {JSONLines, "{\"id\":\"a\",\"title\":\"A\",\"tags\":\"noir\"}\n", "line 1: json: cannot unmarshal string into Go struct field record.tags of type []string"},
 		"empty genre name": {JSONLines, "\n{\"id\":\"a\",\"title\":\"A\",\"genres\":[\"\"]}\n", "line 2: genres: an entry is missing"},
 	}
 	for name, test := range tests {

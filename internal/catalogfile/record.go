@@ -25,6 +25,7 @@ type record struct {
 	Hidden      bool       `json:"hidden"`
 	Suitability []string   `json:"suitability"`
 	Franchise   string     `json:"franchise"`
+	Tags        []string   `json:"tags"`
 }
 
 // set sets a field from a CSV cell.
@@ -40,6 +41,8 @@ func (r *record) set(column, cell string) (err error) {
 		r.Genres = strings.Split(cell, "|")
 	case "suitability":
 		r.Suitability = strings.Split(cell, "|")
+	case "tags":
+		r.Tags = strings.Split(cell, "|")
 	case "duration_min":
 		r.DurationMin, err = number(cell)
 	case "popularity":
@@ -100,6 +103,7 @@ func (r *record) item() (it schemas.Item, field string, err error) {
 		{"title", checkText(r.Title, 1000, true)},
 		{"franchise", checkText(r.Franchise, 1000, false)},
 		{"genres", checkTexts(r.Genres)},
+		{"tags", checkTexts(r.Tags)},
 		{"duration_min", checkNumber(r.DurationMin)},
 		{"popularity", checkNumber(r.Popularity)},
 		{"year", checkYear(r.Year)},
@@ -108,7 +112,7 @@ func (r *record) item() (it schemas.Item, field string, err error) {
 			return it, check.field, check.err
 		}
 	}
-	it = schemas.Item{ID: r.ID, Title: r.Title, Genres: r.Genres, Hidden: r.Hidden, Franchise: r.Franchise,
+	it = schemas.Item{ID: r.ID, Title: r.Title, Genres: r.Genres, Hidden: r.Hidden, Franchise: r.Franchise, Tags: r.Tags,
 		DurationMin: value(r.DurationMin), Popularity: value(r.Popularity),
 		AddedAt: value(r.AddedAt), ExpiresAt: value(r.ExpiresAt), Year: float64(value(r.Year))}
 	for _, name := range r.Suitability {

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -36,7 +37,7 @@ func (db *Database) Catalog(ctx context.Context) (items []schemas.Item, version 
 		if err := tx.QueryRow(ctx, `SELECT version FROM catalog_version`).Scan(&version); err != nil {
 			return err
 		}
-		rows, err := tx.Query(ctx, selectItems)
+		rows, err := tx.Query(ctx, selectItems+inOrder)
 		if err != nil {
 			return err
 		}
@@ -46,10 +47,27 @@ func (db *Database) Catalog(ctx context.Context) (items []schemas.Item, version 
 	return items, version, wrap("read catalogue", err)
 }
 
-// The order is by bytes, so that it is the same whatever the database's collation.
+// Item returns an item of the catalogue, hidden and expired ones included, nil where there is none with that id.
+func (db *Database) Item(ctx context.Context, id string) (*schemas.Item, error) {
+	ctx, cancel := context.WithTimeout(ctx, db.timeout)
+	defer cancel()
+	rows, _ := db.pool.Query(ctx, selectItems+`WHERE id = $1`, id) // CollectExactlyOneRow has its error
+	item, err := pgx.CollectExactlyOneRow(rows, scanItem)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, wrap("read item", err)
+	}
+	return &item, nil
+}
+
+// inOrder is by bytes, so that the order is the same whatever the database's collation.
+const inOrder = `ORDER BY id COLLATE "C"`
+
 const selectItems = `SELECT id, title, genres, coalesce(duration_min, 0), coalesce(year, 0)::float8,
-	coalesce(popularity, 0), added_at, expires_at, hidden, suitability, coalesce(franchise, '')
-	FROM items ORDER BY id COLLATE "C"`
+	coalesce(popularity, 0), added_at, expires_at, hidden, suitability, coalesce(franchise, ''), tags
+	FROM items `
 
 func scanItem(row pgx.CollectableRow) (schemas.Item, error) {
 	var (
@@ -58,7 +76,7 @@ func scanItem(row pgx.CollectableRow) (schemas.Item, error) {
 		suitability []string
 	)
 	err := row.Scan(&it.ID, &it.Title, &it.Genres, &it.DurationMin, &it.Year, &it.Popularity,
-		&it.AddedAt, &expires, &it.Hidden, &suitability, &it.Franchise)
+		&it.AddedAt, &expires, &it.Hidden, &suitability, &it.Franchise, &it.Tags)
 	if expires != nil {
 		it.ExpiresAt = expires.UTC()
 	}
@@ -101,34 +119,39 @@ func (db *Database) ImportItems(ctx context.Context, items []schemas.Item, progr
 }
 
 var importColumns = []string{"n", "id", "title", "genres", "duration_min", "year", "popularity",
-	"added_at", "expires_at", "hidden", "suitability", "franchise"}
+	"added_at", "expires_at", "hidden", "suitability", "franchise", "tags"}
 
 // mergeImport reads each table once: a look-up for each item would make a large import quadratic.
 const mergeImport = `
-	INSERT INTO items (id, title, genres, duration_min, year, popularity, added_at, expires_at, hidden, suitability, franchise)
+	INSERT INTO items (id, title, genres, duration_min, year, popularity, added_at, expires_at, hidden, suitability, franchise, tags)
 	SELECT DISTINCT ON (n.id) n.id, n.title, n.genres, n.duration_min, n.year, n.popularity,
-		coalesce(n.added_at, i.added_at, now()), n.expires_at, n.hidden, n.suitability, n.franchise
+		coalesce(n.added_at, i.added_at, now()), n.expires_at, n.hidden, n.suitability, n.franchise, n.tags
 	FROM import n LEFT JOIN items i ON i.id = n.id ORDER BY n.id, n.n DESC
 	ON CONFLICT (id) DO UPDATE SET title = excluded.title, genres = excluded.genres, duration_min = excluded.duration_min,
 		year = excluded.year, popularity = excluded.popularity, added_at = excluded.added_at, expires_at = excluded.expires_at,
-		hidden = excluded.hidden, suitability = excluded.suitability, franchise = excluded.franchise`
+		hidden = excluded.hidden, suitability = excluded.suitability, franchise = excluded.franchise,
+		tags = excluded.tags`
 
 func importRow(n int, it *schemas.Item) []any {
 	suitability := make([]string, len(it.Suitability))
 	for i, g := range it.Suitability {
 		suitability[i] = g.String()
 	}
-	genres := it.Genres
-	if genres == nil {
-		genres = []string{}
-	}
 	var year *int32
 	if it.Year != 0 {
 		y := int32(it.Year)
 		year = &y
 	}
-	return []any{int32(n), it.ID, it.Title, genres, positiveOrNull(it.DurationMin), year, positiveOrNull(it.Popularity),
-		timeOrNull(it.AddedAt), timeOrNull(it.ExpiresAt), it.Hidden, suitability, textOrNull(it.Franchise)}
+	return []any{int32(n), it.ID, it.Title, notNil(it.Genres), positiveOrNull(it.DurationMin), year, positiveOrNull(it.Popularity),
+		timeOrNull(it.AddedAt), timeOrNull(it.ExpiresAt), it.Hidden, suitability, textOrNull(it.Franchise), notNil(it.Tags)}
+}
+
+// notNil returns an empty list for nil, which would be null.
+func notNil(list []string) []string {
+	if list == nil {
+		return []string{}
+	}
+	return list
 }
 
 func positiveOrNull(v float64) *float64 {

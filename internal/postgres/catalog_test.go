@@ -23,15 +23,27 @@ func TestImportedItemsAreEqualInEveryField(t *testing.T) {
 	want := []schemas.Item{
 		{ID: "B", Title: "七人の侍", Genres: []string{"Drama", "Science Fiction"}, DurationMin: 207.5, Year: 1954, Popularity: 0.25,
 			AddedAt: noon, ExpiresAt: noon.AddDate(1, 0, 0), Hidden: true,
-			Suitability: []schemas.GroupSize{schemas.GroupSolo, schemas.GroupGroup}, Franchise: "f"},
-		{ID: "Z", Title: "", Genres: []string{}, AddedAt: noon},
-		{ID: "a", Title: "lower case comes after upper case", Genres: []string{}, AddedAt: noon},
-		{ID: "é", Title: "and other letters after that", Genres: []string{}, AddedAt: noon},
+			Suitability: []schemas.GroupSize{schemas.GroupSolo, schemas.GroupGroup}, Franchise: "f", Tags: []string{"Kurosawa, Akira", "samurai"}},
+		{ID: "Z", Title: "", Genres: []string{}, Tags: []string{}, AddedAt: noon},
+		{ID: "a", Title: "lower case comes after upper case", Genres: []string{}, Tags: []string{}, AddedAt: noon},
+		{ID: "é", Title: "and other letters after that", Genres: []string{}, Tags: []string{}, AddedAt: noon},
 	}
 	shuffled := []schemas.Item{want[3], want[1], want[0], want[2]}
 	must(t, db.ImportItems(deadline(t), shuffled, nil))
 	if got, _ := catalogOf(t, db); !reflect.DeepEqual(got, want) {
 		t.Errorf("catalogue\n got %+v\nwant %+v", got, want)
+	}
+	for i := range want {
+		if got, err := db.Item(deadline(t), want[i].ID); err != nil || !reflect.DeepEqual(got, &want[i]) {
+			t.Errorf("item %+v, error %v; want %+v", got, err, want[i])
+		}
+	}
+	if got, err := db.Item(deadline(t), "b"); got != nil || err != nil {
+		t.Errorf("item %+v, error %v; want none", got, err)
+	}
+	must(t, db.ImportItems(deadline(t), []schemas.Item{{ID: "B"}}, nil))
+	if got, err := db.Item(deadline(t), "B"); err != nil || len(got.Tags) > 0 {
+		t.Errorf("item %+v, error %v; want no tags after an import without", got, err)
 	}
 }
 

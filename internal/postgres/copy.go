@@ -59,9 +59,23 @@ func (c *copyBuffer) float8OrNull(v float64) {
 
 func (c *copyBuffer) timestamptz(t time.Time) { c.int8(t.UnixMicro() - postgresEpoch) }
 
+func (c *copyBuffer) bool(v bool) {
+	c.uint32(1)
+	if v {
+		c.b = append(c.b, 1)
+	} else {
+		c.b = append(c.b, 0)
+	}
+}
+
 func (c *copyBuffer) text(s string) {
 	c.uint32(uint32(len(s)))
 	c.b = append(c.b, s...)
+}
+
+func (c *copyBuffer) bytes(b []byte) {
+	c.uint32(uint32(len(b)))
+	c.b = append(c.b, b...)
 }
 
 // textOrNull writes "" as null.

@@ -52,6 +52,7 @@ const (
 	fieldPredictions = 16
 	fieldScores      = 17
 	fieldQueue       = 18
+	fieldTerms       = 29
 )
 
 func TestEncodedRowIsWhatPgxReads(t *testing.T) {
@@ -59,7 +60,7 @@ func TestEncodedRowIsWhatPgxReads(t *testing.T) {
 	for range 300 {
 		d := r.decision(r.text(), noon, models)
 		var c copyBuffer
-		appendDecision(&c, d)
+		must(t, appendDecision(&c, d))
 		f := fields(t, c.b)
 		got := []any{
 			scan[string](t, pgtype.TextOID, f[fieldRequestID]),
@@ -94,9 +95,37 @@ func TestArrayHeaderSaysWhetherThereAreNulls(t *testing.T) {
 			d := decision("r", noon)
 			d.Items = []schemas.ScoredItem{{Prediction: test.prediction}}
 			var c copyBuffer
-			appendDecision(&c, d)
+			must(t, appendDecision(&c, d))
 			if got := binary.BigEndian.Uint32(fields(t, c.b)[fieldPredictions][4:]); got != test.flag {
 				t.Errorf("null flag %d, want %d", got, test.flag)
+			}
+		})
+	}
+}
+
+func TestTermsAreLeftOutWhereTheBaseIsTheScore(t *testing.T) {
+	minusZero := math.Copysign(0, -1)
+	tests := map[string]struct {
+		items []schemas.ScoredItem
+		want  bool
+	}{
+		"no items":          {nil, true},
+		"base alone":        {[]schemas.ScoredItem{{Score: 0.5, Terms: schemas.Terms{0.5}}, {}}, true},
+		"a boost of one":    {[]schemas.ScoredItem{{Score: 0.5, Terms: schemas.Terms{0.5}}, {Score: 1, Terms: schemas.Terms{0.5, 0.5}}}, false},
+		"the last term":     {[]schemas.ScoredItem{{Score: 0.5, Terms: schemas.Terms{0.5, schemas.TermDiversity: -1}}}, false},
+		"a negative zero":   {[]schemas.ScoredItem{{Score: 0.5, Terms: schemas.Terms{0.5, minusZero}}}, false},
+		"base is not score": {[]schemas.ScoredItem{{Score: 0.5}}, false},
+		"zeros differ":      {[]schemas.ScoredItem{{Score: minusZero}}, false},
+		"no number":         {[]schemas.ScoredItem{{Score: math.NaN(), Terms: schemas.Terms{math.NaN()}}}, true},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			d := decision("r", noon)
+			d.Items = test.items
+			var c copyBuffer
+			must(t, appendDecision(&c, d))
+			if got := fields(t, c.b)[fieldTerms] == nil; got != test.want {
+				t.Errorf("left out: %t, want %t", got, test.want)
 			}
 		})
 	}
@@ -106,8 +135,10 @@ func TestArrayHeaderSaysWhetherThereAreNulls(t *testing.T) {
 func tenItems() *schemas.Decision {
 	d := decision("0190b5e2-request", noon)
 	d.UserID, d.Model = "user-12345", &schemas.ModelRef{ID: 1}
+	d.ColdStart = []schemas.ColdStart{schemas.ColdUnknownUser}
 	for i := range 10 {
-		d.Items = append(d.Items, schemas.ScoredItem{ItemID: fmt.Sprintf("movie-%d", i), Title: "Some Title", Prediction: 0.5, Score: 0.5})
+		d.Items = append(d.Items, schemas.ScoredItem{ItemID: fmt.Sprintf("movie-%d", i), Title: "Some Title", Prediction: 0.5, Score: 0.75,
+			Terms: schemas.Terms{0.5, 0.25}})
 	}
 	return d
 }
@@ -116,7 +147,7 @@ func TestEncodingARowAllocatesNothing(t *testing.T) {
 	c, d := new(copyBuffer), tenItems()
 	encode := func() {
 		c.begin()
-		appendDecision(c, d)
+		must(t, appendDecision(c, d))
 		c.end()
 	}
 	encode()
@@ -126,11 +157,19 @@ func TestEncodingARowAllocatesNothing(t *testing.T) {
 }
 
 func BenchmarkAppendDecision(b *testing.B) {
-	c, d := new(copyBuffer), tenItems()
-	b.ReportAllocs()
-	for b.Loop() {
-		c.begin()
-		appendDecision(c, d)
+	terms, baseAlone := tenItems(), tenItems()
+	for i := range baseAlone.Items {
+		baseAlone.Items[i].Terms = schemas.Terms{baseAlone.Items[i].Score}
+	}
+	for name, d := range map[string]*schemas.Decision{"base alone": baseAlone, "terms": terms} {
+		b.Run(name, func(b *testing.B) {
+			c := new(copyBuffer)
+			b.ReportAllocs()
+			for b.Loop() {
+				c.begin()
+				must(b, appendDecision(c, d))
+			}
+		})
 	}
 }
 
@@ -142,7 +181,7 @@ func FuzzEncodedText(f *testing.F) {
 		d.UserID, d.Source.Offset = user, offset
 		d.Items = []schemas.ScoredItem{{ItemID: id, Title: title, Prediction: v, Score: v}}
 		var c copyBuffer
-		appendDecision(&c, d)
+		must(t, appendDecision(&c, d))
 		row := fields(t, c.b)
 		if string(row[fieldRequestID]) != id || (row[2] == nil) != (user == "") || string(row[2]) != user {
 			t.Errorf("id %q, user %q", row[fieldRequestID], row[2])

@@ -36,12 +36,18 @@ func (e *Error) Error() string { return e.Op + ": " + e.Err.Error() }
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
+// refusedError is an event that cannot be stored, whatever the database is like: its feedback would make a profile
+// useless, or its explanation cannot be written.
+type refusedError struct{ fault string }
+
+func (e *refusedError) Error() string { return e.fault }
+
 // Transient reports whether the operation may succeed later as it is. Only a value that no text or number
-// column takes never will, and a feedback that no profile takes. Everything else is mended by time or by an
+// column takes never will, and an event that is refused here. Everything else is mended by time or by an
 // operator, and waiting loses nothing: a column that a later version has added would otherwise make bad data of
 // every event.
 func (e *Error) Transient() bool {
-	if refused := (*profileError)(nil); errors.As(e.Err, &refused) {
+	if refused := (*refusedError)(nil); errors.As(e.Err, &refused) {
 		return false
 	}
 	var pgErr *pgconn.PgError

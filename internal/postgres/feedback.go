@@ -12,19 +12,21 @@ import (
 	"recstream/schemas"
 )
 
-// FeedbackLedger stores feedback: a row of each event in outcomes, what it changes in its user's profile, and the
-// fence of each partition of the topic, all in one transaction. It is safe for concurrent use; the batches of
+// FeedbackLedger stores feedback: a row of each event in outcomes, what it changes in its user's profile and in its
+// item's popularity, and the fence of each partition of the topic, all in one transaction. It is safe for concurrent use; the batches of
 // one partition come one after the other.
 type FeedbackLedger struct {
 	fences
-	apply func(*schemas.Profile, *schemas.Feedback)
+	apply    func(*schemas.Profile, *schemas.Feedback)
+	halfLife time.Duration
 }
 
 // NewFeedbackLedger returns the feedback ledger of a consumer group. apply brings a feedback into the profile of
 // its user; a new user's profile has nothing but the id. A panic of apply, or a profile with a number that is
-// not finite, makes the event one that is refused.
-func NewFeedbackLedger(db *Database, group string, apply func(*schemas.Profile, *schemas.Feedback)) *FeedbackLedger {
-	return &FeedbackLedger{fences: fences{db: db, group: group}, apply: apply}
+// not finite, makes the event one that is refused. halfLife, above 0, is the event time in which the popularity of
+// an item halves.
+func NewFeedbackLedger(db *Database, group string, apply func(*schemas.Profile, *schemas.Feedback), halfLife time.Duration) *FeedbackLedger {
+	return &FeedbackLedger{fences: fences{db: db, group: group}, apply: apply, halfLife: halfLife}
 }
 
 // Record stores a batch and moves the fence, in one transaction. It returns an error that is ErrFenced where that
@@ -70,7 +72,8 @@ func (l *FeedbackLedger) record(ctx context.Context, b schemas.FeedbackBatch) er
 	return tx.Commit(ctx)
 }
 
-// store writes the events that are new, and brings them into their users' profiles.
+// store writes the events that are new, and brings them into their users' profiles and their items' popularity, in
+// this order in every transaction: popular items are in everybody's way, so they are locked last.
 func (l *FeedbackLedger) store(ctx context.Context, tx pgx.Tx, b schemas.FeedbackBatch) error {
 	if b.Repeated && len(b.Events) > 0 {
 		known, err := storedOutcomes(ctx, tx, b)
@@ -88,7 +91,10 @@ func (l *FeedbackLedger) store(ctx context.Context, tx pgx.Tx, b schemas.Feedbac
 	if err != nil {
 		return err
 	}
-	return l.applyAll(ctx, tx, inserted)
+	if err := l.applyAll(ctx, tx, inserted); err != nil {
+		return err
+	}
+	return l.countPopularity(ctx, tx, b, inserted)
 }
 
 // outcomePlace is what an event of one Kafka partition is known by. The time is there because a topic that is

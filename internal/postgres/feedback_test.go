@@ -18,6 +18,7 @@ import (
 const (
 	feedbackGroup = "recstream-feedback"
 	feedbackTopic = "recommendation.feedback"
+	tenDays       = 10 * 24 * time.Hour
 )
 
 // tally is an apply whose profiles tell which feedback they were given, in which order.
@@ -30,7 +31,7 @@ func tally(p *schemas.Profile, f *schemas.Feedback) {
 // newFeedbackLedger returns a ledger whose fences of partitions 0 to 3 stand at 0. The days are given partitions.
 func newFeedbackLedger(t testing.TB, db *Database, apply func(*schemas.Profile, *schemas.Feedback), days ...time.Time) *FeedbackLedger {
 	t.Helper()
-	l := NewFeedbackLedger(db, feedbackGroup, apply)
+	l := NewFeedbackLedger(db, feedbackGroup, apply, tenDays)
 	for partition := range 4 {
 		must(t, l.SetFence(deadline(t), feedbackTopic, partition, 0))
 	}
@@ -292,14 +293,28 @@ func TestStoredProfilesAreEqualInEveryField(t *testing.T) {
 }
 
 func BenchmarkRecordFeedback(b *testing.B) {
-	const batch, users = 1000, 300
+	const batch, users, items = 1000, 300, 500
 	db := newDatabase(b)
+	var ids []string
+	for i := range items {
+		ids = append(ids, fmt.Sprint(i))
+	}
+	popularItems(b, db, ids...)
+	requests := batchOf(0)
+	for i := range batch {
+		d := decision(fmt.Sprint("request-", i), noon)
+		d.Context = schemas.Context{Mood: schemas.Mood(i % int(schemas.NumMoods)), GroupSize: schemas.GroupSize(i % int(schemas.NumGroupSizes))}
+		requests.Decisions = append(requests.Decisions, d)
+	}
+	must(b, newLedger(b, db, noon).Record(deadline(b), requests))
 	l := newFeedbackLedger(b, db, tally, noon)
 	from := int64(0)
 	for b.Loop() {
 		var events []*schemas.Feedback
 		for i := range batch {
-			events = append(events, feedback(fmt.Sprintf("user-%04d", (int(from)+i)*7919%users), fmt.Sprint(i%20)))
+			f := feedback(fmt.Sprintf("user-%04d", (int(from)+i)*7919%users), ids[i*i%items])
+			f.RequestID = fmt.Sprint("request-", i)
+			events = append(events, f)
 		}
 		must(b, l.Record(deadline(b), feedbackBatch(0, from, events...)))
 		from += batch

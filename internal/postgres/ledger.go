@@ -46,9 +46,29 @@ func (l *Ledger) Find(ctx context.Context, ids []string, now time.Time, ever boo
 	defer cancel()
 	since, until := l.window(now)
 	if ever {
-		since, until = time.Unix(0, 0), time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+		since, until = beginning, end
 	}
-	rows, err := l.db.pool.Query(ctx, findDecisions, ids, int32(LiveRun), since, until)
+	return l.db.decisions(ctx, ids, since, until)
+}
+
+// The ledger has nothing before its beginning and nothing after its end.
+var (
+	beginning = time.Unix(0, 0)
+	end       = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+)
+
+// Decision returns the stored live decision of a request, however long ago it was made: the latest of several,
+// nil where there is none.
+func (db *Database) Decision(ctx context.Context, requestID string) (*schemas.Decision, error) {
+	ctx, cancel := context.WithTimeout(ctx, db.timeout)
+	defer cancel()
+	found, err := db.decisions(ctx, []string{requestID}, beginning, end)
+	return found[requestID], err
+}
+
+// decisions returns the live decisions of those request ids that were scored in that time, by id.
+func (db *Database) decisions(ctx context.Context, ids []string, since, until time.Time) (map[string]*schemas.Decision, error) {
+	rows, err := db.pool.Query(ctx, findDecisions, ids, int32(LiveRun), since, until)
 	if err != nil {
 		return nil, wrap("find decisions", err)
 	}
@@ -151,7 +171,9 @@ func (l *Ledger) copyDecisions(ctx context.Context, conn *pgconn.PgConn, b schem
 	defer copyBuffers.Put(buffer)
 	buffer.begin()
 	for _, d := range b.Decisions {
-		appendDecision(buffer, d)
+		if err := appendDecision(buffer, d); err != nil {
+			return err
+		}
 	}
 	buffer.end()
 	_, err := conn.CopyFrom(ctx, bytes.NewReader(buffer.b), copyDecisions)

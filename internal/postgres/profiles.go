@@ -130,11 +130,6 @@ func profileArguments(p *schemas.Profile) []any {
 		genres, weights, ids, seen, dismissed, impressions}
 }
 
-// profileError is an event that would make a profile useless.
-type profileError struct{ fault string }
-
-func (e *profileError) Error() string { return "bring into profile: " + e.fault }
-
 // checkProfile refuses numbers that are not finite: whatever is added to them later would be lost.
 func checkProfile(p *schemas.Profile) error {
 	finite := isFinite(p.Activity) && isFinite(p.DurationSum) && isFinite(p.DurationWeight)
@@ -145,7 +140,7 @@ func checkProfile(p *schemas.Profile) error {
 		finite = finite && isFinite(p.Items[i].Impressions)
 	}
 	if !finite {
-		return &profileError{"a number would not be finite"}
+		return &refusedError{"bring into profile: a number would not be finite"}
 	}
 	return nil
 }
@@ -156,7 +151,7 @@ func isFinite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 func applySafely(apply func(*schemas.Profile, *schemas.Feedback), p *schemas.Profile, f *schemas.Feedback) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = &profileError{fmt.Sprintf("panic: %v", v)}
+			err = &refusedError{fmt.Sprintf("bring into profile: panic: %v", v)}
 		}
 	}()
 	apply(p, f)

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"encoding/json"
 	"math"
 	"sync"
 	"time"
@@ -16,11 +17,13 @@ var copyBuffers = sync.Pool{New: func() any { return new(copyBuffer) }}
 const copyDecisions = `COPY decisions (run_id, request_id, user_id, mood, group_size, session_length,
 	requested_at, scored_at, tier, degraded, model_id, config_version, catalog_version, considered,
 	item_ids, titles, predictions, scores, queue_us, score_us, source_topic, source_partition, source_offset,
-	experiment, variant, user_features, pair_features)
+	experiment, variant, user_features, pair_features, pinned, cold_start, terms, explain, explanation)
 	FROM STDIN BINARY`
 
-func appendDecision(c *copyBuffer, d *schemas.Decision) {
-	c.row(27)
+// appendDecision writes a row. It allocates nothing unless there is an explanation; an error says that that one
+// cannot be written, and leaves half a row.
+func appendDecision(c *copyBuffer, d *schemas.Decision) error {
+	c.row(32)
 	c.int4(LiveRun)
 	c.text(d.RequestID)
 	c.textOrNull(d.UserID)
@@ -54,6 +57,11 @@ func appendDecision(c *copyBuffer, d *schemas.Decision) {
 	}
 	appendFeatures(c, d.UserFeatures)
 	appendFeatures(c, d.PairFeatures)
+	c.int4(int32(d.Pinned))
+	appendColdStart(c, d.ColdStart)
+	appendTerms(c, d.Items)
+	c.bool(d.Explain)
+	return appendExplanation(c, d.Explanation)
 }
 
 // appendFeatures writes no features as null, and a missing one as NaN.
@@ -76,6 +84,64 @@ func appendItems(c *copyBuffer, items []schemas.ScoredItem) {
 	c.array(oidFloat8, len(items), false, func(i int) { c.float8(items[i].Score) })
 }
 
+// appendColdStart writes no codes as null.
+func appendColdStart(c *copyBuffer, codes []schemas.ColdStart) {
+	if len(codes) == 0 {
+		c.null()
+		return
+	}
+	c.array(oidText, len(codes), false, func(i int) { c.text(string(codes[i])) })
+}
+
+// appendTerms writes the items' terms one after the other, or null where readTerms makes the same of the scores.
+func appendTerms(c *copyBuffer, items []schemas.ScoredItem) {
+	alone := true
+	for i := range items {
+		alone = alone && isBaseAlone(&items[i])
+	}
+	if alone {
+		c.null()
+		return
+	}
+	c.array(oidFloat8, len(items)*schemas.NumTerms, false, func(i int) {
+		c.float8(items[i/schemas.NumTerms].Terms[i%schemas.NumTerms])
+	})
+}
+
+// isBaseAlone says that the base term is the score and the others are nothing, to the bit.
+func isBaseAlone(it *schemas.ScoredItem) bool {
+	var others uint64 // -0 has a bit, and is written out as it is
+	for _, v := range it.Terms[schemas.TermBase+1:] {
+		others |= math.Float64bits(v)
+	}
+	return others == 0 && math.Float64bits(it.Terms[schemas.TermBase]) == math.Float64bits(it.Score)
+}
+
+// readTerms sets the items' terms from a row's, nil for null. A row of a version with fewer terms has the first of them.
+func readTerms(items []schemas.ScoredItem, terms []float64) {
+	for i := range items {
+		if terms == nil {
+			items[i].Terms[schemas.TermBase] = items[i].Score
+			continue
+		}
+		each := len(terms) / len(items)
+		copy(items[i].Terms[:], terms[i*each:(i+1)*each])
+	}
+}
+
+func appendExplanation(c *copyBuffer, x *schemas.Explanation) error {
+	if x == nil {
+		c.null()
+		return nil
+	}
+	text, err := json.Marshal(x)
+	if err != nil {
+		return &refusedError{"explanation: " + err.Error()}
+	}
+	c.bytes(text)
+	return nil
+}
+
 // findDecisions takes the request ids, the run, and the earliest and the latest scored_at. With a look-back shorter than the
 // ledger an id can have several rows: the latest comes last.
 const findDecisions = `SELECT d.request_id, coalesce(d.user_id, ''), coalesce(d.mood, ''), coalesce(d.group_size, ''),
@@ -83,7 +149,8 @@ const findDecisions = `SELECT d.request_id, coalesce(d.user_id, ''), coalesce(d.
 	d.model_id, m.name, m.version, m.sha256, d.config_version, d.catalog_version, d.considered,
 	d.item_ids, d.titles, d.predictions, d.scores, d.queue_us, d.score_us,
 	d.source_topic, d.source_partition, d.source_offset,
-	d.experiment, d.variant, d.user_features, d.pair_features
+	d.experiment, d.variant, d.user_features, d.pair_features,
+	d.pinned, d.cold_start, d.terms, d.explain, d.explanation
 	FROM decisions d LEFT JOIN models m ON m.id = d.model_id
 	WHERE d.request_id = ANY($1) AND d.run_id = $2 AND d.scored_at >= $3 AND d.scored_at <= $4
 	ORDER BY d.scored_at`
@@ -111,20 +178,19 @@ func scanDecision(rows pgx.Rows) (*schemas.Decision, error) {
 		experiment, variant  *string
 		ids, titles          []string
 		predictions          []*float64
-		scores               []float64
+		scores, terms        []float64
 		queue, score         int64
 	)
 	err := rows.Scan(&d.RequestID, &d.UserID, &mood, &group, &session, &d.RequestedAt, &d.ScoredAt, &d.Tier, &d.Degraded,
 		&modelID, &name, &version, &sum, &d.ConfigVersion, &d.CatalogVersion, &d.Considered,
 		&ids, &titles, &predictions, &scores, &queue, &score,
 		&d.Source.Topic, &d.Source.Partition, &d.Source.Offset,
-		&experiment, &variant, &d.UserFeatures, &d.PairFeatures)
+		&experiment, &variant, &d.UserFeatures, &d.PairFeatures,
+		&d.Pinned, &d.ColdStart, &terms, &d.Explain, &d.Explanation)
 	if err != nil {
 		return nil, err
 	}
-	d.Context.Mood, _ = schemas.ParseMood(mood)
-	d.Context.GroupSize, _ = schemas.ParseGroupSize(group)
-	d.Context.SessionLength, _ = schemas.ParseSessionLength(session)
+	d.Context = parseContext(mood, group, session)
 	d.RequestedAt, d.ScoredAt = d.RequestedAt.UTC(), d.ScoredAt.UTC()
 	d.QueueTime, d.ScoreTime = time.Duration(queue)*time.Microsecond, time.Duration(score)*time.Microsecond
 	if modelID != nil {
@@ -137,6 +203,7 @@ func scanDecision(rows pgx.Rows) (*schemas.Decision, error) {
 	for i := range ids {
 		d.Items[i] = schemas.ScoredItem{ItemID: ids[i], Title: titles[i], Prediction: nullable(predictions[i]), Score: scores[i]}
 	}
+	readTerms(d.Items, terms)
 	return &d, nil
 }
 

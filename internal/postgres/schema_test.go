@@ -15,6 +15,7 @@ import (
 	"github.com/pressly/goose/v3/lock"
 
 	"recstream/internal/devstack"
+	"recstream/schemas"
 )
 
 // uncommented lists what a reader of the schema would find without a word. goose's own table is not ours.
@@ -159,18 +160,39 @@ func TestMigrationGoesOnSoonAfterAnother(t *testing.T) {
 	}
 }
 
-func migrateDown(t *testing.T, db *Database) {
+func migrateDown(t *testing.T, db *Database, version int64) {
 	t.Helper()
 	must(t, db.withMigrations(func(p *goose.Provider) error {
-		_, err := p.DownTo(deadline(t), 0)
+		_, err := p.DownTo(deadline(t), version)
 		return err
 	}))
+}
+
+// TestLedgerOfTheVersionBefore has rows from before the migration, and from an instance that has not followed yet.
+func TestLedgerOfTheVersionBefore(t *testing.T) {
+	const insert = `INSERT INTO decisions (request_id, requested_at, scored_at, tier, degraded, config_version, catalog_version,
+		considered, item_ids, titles, predictions, scores, queue_us, score_us, source_topic, source_partition, source_offset)
+		VALUES ($1, $2, $2, 'basic', '{}', 'c', 1, 1, '{a}', '{A}', '{NULL}', '{0.5}', 1, 1, 't', 0, 0)`
+	db := newDatabase(t)
+	newLedger(t, db, noon)
+	migrateDown(t, db, 5)
+	execute(t, db, insert, "before", noon)
+	_, err := db.Migrate(deadline(t))
+	must(t, err)
+	execute(t, db, insert, "beside", noon)
+	for _, id := range []string{"before", "beside"} {
+		d, err := db.Decision(deadline(t), id)
+		must(t, err)
+		if d == nil || d.Pinned != 0 || d.ColdStart != nil || d.Explain || d.Explanation != nil || d.Items[0].Terms != (schemas.Terms{0.5}) {
+			t.Errorf("%s: decision %+v", id, d)
+		}
+	}
 }
 
 func TestMigrationsDownLeaveNothing(t *testing.T) {
 	db := newDatabase(t)
 	newLedger(t, db, noon)
-	migrateDown(t, db)
+	migrateDown(t, db, 0)
 	left := queryRows[string](t, db, `SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname NOT LIKE 'goose%'
 		UNION ALL SELECT proname::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace`)
 	if len(left) > 0 {
@@ -195,7 +217,7 @@ func TestPlainUserMigrates(t *testing.T) {
 
 	_, err = db.Migrate(deadline(t))
 	must(t, err)
-	migrateDown(t, db)
+	migrateDown(t, db, 0)
 	execute(t, admin, `CREATE ROLE analyst NOLOGIN`)
 	_, err = db.Migrate(deadline(t))
 	must(t, err)

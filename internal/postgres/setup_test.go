@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -162,8 +163,9 @@ func fenceOf(t testing.TB, l *Ledger, partition int) int64 {
 // describe writes a decision out, so that two can be compared, NaN and all.
 func describe(d *schemas.Decision) string {
 	flat := *d
-	flat.Model, flat.Experiment = nil, nil
-	text := fmt.Sprintf("%+v", flat)
+	flat.Model, flat.Experiment, flat.Explanation = nil, nil, nil
+	explanation, err := json.Marshal(d.Explanation)
+	text := fmt.Sprintf("%+v %s %v", flat, explanation, err)
 	if d.Model != nil {
 		text += fmt.Sprintf("%+v", *d.Model)
 	}
@@ -203,7 +205,7 @@ func (r random) decision(id string, scoredAt time.Time, models []schemas.ModelRe
 		SessionLength: schemas.SessionLength(r.IntN(int(schemas.NumSessionLengths))),
 	}
 	d.RequestedAt = r.time()
-	d.Tier = pick(r, schemas.TierModel, schemas.TierPopular, schemas.TierBasic)
+	d.Tier = pick(r, schemas.TierModel, schemas.TierPopular, schemas.TierEditorial, schemas.TierBasic)
 	d.Degraded = append(d.Degraded, []schemas.Reason{schemas.ReasonPanic, schemas.ReasonModelMissing}[:r.IntN(3)]...)
 	if r.IntN(3) > 0 {
 		d.Model = &models[r.IntN(len(models))]
@@ -213,6 +215,12 @@ func (r random) decision(id string, scoredAt time.Time, models []schemas.ModelRe
 		d.Items = append(d.Items, schemas.ScoredItem{ItemID: r.text(), Title: r.text(),
 			Prediction: pick(r, math.NaN(), r.Float64()), Score: r.float()})
 	}
+	r.addTerms(d.Items)
+	d.Pinned, d.Explain = r.IntN(4), r.IntN(2) == 0
+	d.ColdStart = []schemas.ColdStart{schemas.ColdAnonymousUser, schemas.ColdEmptyContext}[:r.IntN(3)]
+	if r.IntN(2) == 0 {
+		d.Explanation = r.explanation()
+	}
 	if r.IntN(2) == 0 {
 		d.Experiment = &schemas.ExperimentRef{Name: r.text(), Variant: r.text()}
 		d.UserFeatures, d.PairFeatures = []float64{r.float(), math.NaN()}, []float64{r.float()}
@@ -221,4 +229,36 @@ func (r random) decision(id string, scoredAt time.Time, models []schemas.ModelRe
 	d.ScoreTime = time.Duration(r.Int64N(1<<30)) * time.Microsecond
 	d.Source = schemas.Source{Topic: r.text(), Partition: int(r.Int32()), Offset: r.Int64()}
 	return d
+}
+
+// addTerms gives the items the base alone, or anything.
+func (r random) addTerms(items []schemas.ScoredItem) {
+	baseAlone := r.IntN(2) == 0
+	for i := range items {
+		items[i].Terms[schemas.TermBase] = items[i].Score
+		for term := range items[i].Terms {
+			if !baseAlone {
+				items[i].Terms[term] = r.float()
+			}
+		}
+	}
+}
+
+func (r random) explanation() *schemas.Explanation {
+	optional := func() *float64 {
+		v := r.float()
+		return pick(r, nil, &v)
+	}
+	x := new(schemas.Explanation)
+	for range r.IntN(3) {
+		it := schemas.ItemExplanation{Reason: r.text()}
+		for range r.IntN(3) {
+			it.Contributions = append(it.Contributions, schemas.Contribution{Feature: r.text(), Label: r.text(), Value: optional(), Contribution: r.float()})
+		}
+		x.Items = append(x.Items, it)
+	}
+	for range r.IntN(3) {
+		x.Dropped = append(x.Dropped, schemas.Dropped{ItemID: r.text(), Title: r.text(), Reason: pick(r, schemas.DropSeen, schemas.DropCapYear), Score: optional()})
+	}
+	return x
 }

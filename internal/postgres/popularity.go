@@ -1,0 +1,202 @@
+package postgres
+
+import (
+	"context"
+	"math"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"recstream/schemas"
+)
+
+// What outcomes count for an item's popularity: as much as they add to a profile's genres where they say that
+// the item was liked, and nothing else. A rating counts ratingScale·(value-ratingMiddle), at most ratingLimit.
+const (
+	clickWeight    = 1
+	playWeight     = 2
+	completeWeight = 4
+
+	ratingScale  = 2
+	ratingMiddle = 3
+	ratingLimit  = 4
+)
+
+// contextLookBack is how long before its feedback a request may have been decided. The context of an older one
+// is not looked up and counts as unknown: each day further back costs a look-up in its partition.
+const contextLookBack = 3 * 24 * time.Hour
+
+// outcomeWeight is what a feedback counts, 0 for nothing.
+func outcomeWeight(f *schemas.Feedback) float64 {
+	switch f.Action {
+	case schemas.ActionClick:
+		return clickWeight
+	case schemas.ActionPlay:
+		return playWeight
+	case schemas.ActionComplete:
+		return completeWeight
+	case schemas.ActionRating:
+		if f.Value > ratingMiddle { // NaN is not
+			return min(ratingScale*(f.Value-ratingMiddle), ratingLimit)
+		}
+		return 0
+	default:
+		return 0
+	}
+}
+
+// PopularityVersion returns a text that is another one after every batch of feedback that the consumer group
+// has stored. Popularity changes with nothing else, so it need be read again only then.
+func (db *Database) PopularityVersion(ctx context.Context, feedbackGroup string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, db.timeout)
+	defer cancel()
+	var version string
+	err := db.pool.QueryRow(ctx, `SELECT coalesce(string_agg(concat_ws(' ', topic, partition, next_offset, updated_at), ', '
+		ORDER BY topic, partition), '') FROM stream_offsets WHERE group_name = $1`, feedbackGroup).Scan(&version)
+	return version, wrap("read popularity version", err)
+}
+
+// Popularity returns how much each item was watched in each context, all of it, in an order that is always the
+// same.
+func (db *Database) Popularity(ctx context.Context) ([]schemas.ItemPopularity, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*db.timeout)
+	defer cancel()
+	rows, _ := db.pool.Query(ctx, // CollectRows has its error
+		`SELECT mood, group_size, session_length, item_id, weight, as_of FROM popularity
+		 ORDER BY mood, group_size, session_length, item_id`)
+	list, err := pgx.CollectRows(rows, scanPopularity)
+	return list, wrap("read popularity", err)
+}
+
+func scanPopularity(row pgx.CollectableRow) (p schemas.ItemPopularity, err error) {
+	var mood, group, session string
+	err = row.Scan(&mood, &group, &session, &p.ItemID, &p.Weight, &p.AsOf)
+	p.Context, p.AsOf = parseContext(mood, group, session), p.AsOf.UTC()
+	return p, err
+}
+
+// parseContext is the reverse of the values' names; a name that is none is unknown.
+func parseContext(mood, group, session string) (c schemas.Context) {
+	c.Mood, _ = schemas.ParseMood(mood)
+	c.GroupSize, _ = schemas.ParseGroupSize(group)
+	c.SessionLength, _ = schemas.ParseSessionLength(session)
+	return c
+}
+
+// countPopularity adds what the events count to their items' popularity, each in the context of its request.
+func (l *FeedbackLedger) countPopularity(ctx context.Context, tx pgx.Tx, b schemas.FeedbackBatch, events []schemas.FeedbackEvent) error {
+	var requests []string
+	earliest := b.ReceivedAt
+	for _, e := range events {
+		if outcomeWeight(e.Feedback) == 0 {
+			continue
+		}
+		requests = append(requests, e.RequestID)
+		if e.At.Before(earliest) {
+			earliest = e.At
+		}
+	}
+	if len(requests) == 0 {
+		return nil
+	}
+	known, err := requestContexts(ctx, tx, requests, earliest.Add(-contextLookBack), b.ReceivedAt.Add(maxClockSkew))
+	if err != nil {
+		return err
+	}
+	counts := popularityCounts{}
+	for _, e := range events {
+		if weight := outcomeWeight(e.Feedback); weight > 0 {
+			counts.add(known[e.RequestID].at(e.At), e.ItemID, weight, e.At, l.halfLife)
+		}
+	}
+	return counts.store(ctx, tx, l.halfLife)
+}
+
+// requestContext is the context of a request and when it was decided.
+type requestContext struct {
+	schemas.Context
+	scoredAt time.Time
+}
+
+// at is the context for a feedback of that time, unknown if the request is too old for it. This does not depend
+// on what else is in the batch.
+func (c requestContext) at(t time.Time) schemas.Context {
+	if c.scoredAt.Before(t.Add(-contextLookBack)) {
+		return schemas.Context{}
+	}
+	return c.Context
+}
+
+// requestContexts returns the contexts of the requests that were decided in that time, by request id.
+func requestContexts(ctx context.Context, tx pgx.Tx, ids []string, since, until time.Time) (map[string]requestContext, error) {
+	rows, _ := tx.Query(ctx, // ForEachRow has its error
+		`SELECT request_id, coalesce(mood, ''), coalesce(group_size, ''), coalesce(session_length, ''), scored_at
+		 FROM decisions WHERE request_id = ANY($1) AND run_id = $2 AND scored_at >= $3 AND scored_at <= $4
+		 ORDER BY scored_at`, ids, int32(LiveRun), since, until)
+	known := map[string]requestContext{}
+	var id, mood, group, session string
+	var scoredAt time.Time
+	_, err := pgx.ForEachRow(rows, []any{&id, &mood, &group, &session, &scoredAt}, func() error {
+		known[id] = requestContext{parseContext(mood, group, session), scoredAt}
+		return nil
+	})
+	return known, err
+}
+
+// popularityCounts are what a batch adds, by context and item.
+type popularityCounts map[popularityKey]decayed
+
+type popularityKey struct {
+	schemas.Context
+	itemID string
+}
+
+// decayed is a sum of weights as of a time.
+type decayed struct {
+	weight float64
+	asOf   time.Time
+}
+
+func (counts popularityCounts) add(c schemas.Context, itemID string, weight float64, at time.Time, halfLife time.Duration) {
+	key := popularityKey{c, itemID}
+	sum, there := counts[key]
+	switch age := at.Sub(sum.asOf); {
+	case !there:
+		sum = decayed{weight, at}
+	case age > 0:
+		sum = decayed{sum.weight*fade(age, halfLife) + weight, at}
+	default:
+		sum.weight += weight * fade(-age, halfLife)
+	}
+	counts[key] = sum
+}
+
+// fade is what is left of a weight after some time.
+func fade(age, halfLife time.Duration) float64 { return math.Exp2(-float64(age) / float64(halfLife)) }
+
+// addPopularity takes columns as arrays, and the half-life in seconds. Rows are locked in the order of the key, so
+// that transactions wait for each other in one direction. Items that the catalogue does not have are left out:
+// their ids are whatever an app sends. A hundred half-lives fade as much as more do, which would underflow.
+const addPopularity = `INSERT INTO popularity AS p (mood, group_size, session_length, item_id, weight, as_of)
+	SELECT e.mood, e.group_size, e.session_length, e.item_id, e.weight, e.as_of
+	FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::float8[], $6::timestamptz[])
+		AS e (mood, group_size, session_length, item_id, weight, as_of)
+	WHERE EXISTS (SELECT FROM items i WHERE i.id = e.item_id)
+	ORDER BY e.mood, e.group_size, e.session_length, e.item_id
+	ON CONFLICT (mood, group_size, session_length, item_id) DO UPDATE SET
+		weight = p.weight * power(2, greatest(-100, least(0, extract(epoch FROM p.as_of - excluded.as_of)::float8 / $7)))
+			+ excluded.weight * power(2, greatest(-100, least(0, extract(epoch FROM excluded.as_of - p.as_of)::float8 / $7))),
+		as_of = greatest(p.as_of, excluded.as_of)`
+
+func (counts popularityCounts) store(ctx context.Context, tx pgx.Tx, halfLife time.Duration) error {
+	n := len(counts)
+	moods, groups, sessions := make([]string, 0, n), make([]string, 0, n), make([]string, 0, n)
+	items, weights, times := make([]string, 0, n), make([]float64, 0, n), make([]time.Time, 0, n)
+	for key, sum := range counts {
+		moods, groups = append(moods, key.Mood.String()), append(groups, key.GroupSize.String())
+		sessions, items = append(sessions, key.SessionLength.String()), append(items, key.itemID)
+		weights, times = append(weights, sum.weight), append(times, sum.asOf)
+	}
+	_, err := tx.Exec(ctx, addPopularity, moods, groups, sessions, items, weights, times, halfLife.Seconds())
+	return err
+}
