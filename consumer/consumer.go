@@ -32,7 +32,7 @@ type Outbox interface {
 	Flush(context.Context) error
 }
 
-// Config holds what a service works with. All fields are required but Log and Dialer.
+// Config holds what a service works with. All fields are required but Log, Observer and Dialer.
 type Config struct {
 	Brokers []string
 	Dialer  *kafka.Dialer // for the group's connections
@@ -55,6 +55,7 @@ type Config struct {
 	OpenOutbox func(context.Context) (Outbox, error)
 	Now        func() time.Time
 	Log        *slog.Logger
+	Observer   Observer
 }
 
 // Service consumes one topic as a member of a consumer group.
@@ -73,7 +74,7 @@ func New(cfg Config) *Service {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Service{cfg: cfg, log: log}
+	return &Service{cfg: cfg, log: log, watch: watch{observer: cfg.observer()}}
 }
 
 // leaveTimeout is how long leaving the group may take, after the workers have finished.
@@ -157,6 +158,7 @@ func (s *Service) groupConfig() kafka.ConsumerGroupConfig {
 func (s *Service) start(stop context.Context, generation *kafka.Generation) {
 	assigned := generation.Assignments[s.cfg.Topic]
 	s.log.Info("joined consumer group", keyGroup, s.cfg.Group, keyGeneration, generation.ID, keyPartitions, len(assigned))
+	s.cfg.observer().Joined(len(assigned))
 	for _, a := range assigned {
 		w := newWorker(s, generation, a.ID)
 		s.workers.Add(1)

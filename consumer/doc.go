@@ -3,7 +3,7 @@
 //
 // One worker owns each assigned partition. The way of a batch, one file a stage:
 //
-//	fetch.go     reads record batches, leaves out aborted transactions, gathers messages into a batch
+//	fetch.go     reads records by way of package committed, gathers messages into a batch
 //	worker.go    takes one batch after the other, in the partition's order
 //	settle.go    decodes, rejects, stores: Postgres first
 //	requests.go  looks requests up, scores them, stores their decisions

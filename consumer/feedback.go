@@ -77,6 +77,7 @@ func (s *feedbackHandler) store(ctx context.Context, p part, next int64) error {
 	if len(s.events) == 0 && next == s.fence {
 		return nil
 	}
+	defer spend(&s.times.Store, time.Now())
 	return s.ledger.Record(ctx, schemas.FeedbackBatch{
 		Topic: s.cfg.Topic, Partition: s.partition,
 		From: s.fence, Next: next, Events: s.events, Repeated: s.redelivered(p),

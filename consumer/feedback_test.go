@@ -199,7 +199,7 @@ func TestRefusedFeedbackIsFoundAndTheOthersAreStored(t *testing.T) {
 			}
 			must(t, b.settle(t.Context(), clicks(0, items...)))
 			codes := make([]string, len(items))
-			codes[bad] = codeRecordRefused
+			codes[bad] = CodeRecordRefused
 			b.expect(t, slices.Delete(slices.Clone(items), bad, bad+1), 7, codes...)
 		})
 	}

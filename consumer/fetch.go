@@ -6,25 +6,22 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math"
 	"time"
 
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
-	"github.com/segmentio/kafka-go/protocol/fetch"
+
+	"recstream/consumer/committed"
 )
 
 // fetcher gathers the messages of one partition into batches.
-//
-// It speaks the fetch protocol itself: kafka-go's Reader gives out the records of aborted transactions, and
-// its offsets can be rewound by a stale commit.
 type fetcher struct {
 	cfg       *Config
 	log       *slog.Logger
 	partition int
-	offset    int64      // of the next record to read
-	records   *committed // what is left of the last response; nil is nothing
-	gone      bool       // the topic was not there at some moment
+	offset    int64              // of the next record to read
+	records   *committed.Records // what is left of the last response; nil is nothing
+	gone      bool               // the topic was not there at some moment
 }
 
 // run hands out batches in order until ctx ends. It takes empty ones from free, so what waits is bounded by
@@ -81,7 +78,7 @@ func (f *fetcher) fill(ctx context.Context, b *batch) error {
 			}
 			continue
 		}
-		err := retry(ctx, f.log, "fetch", func(int) error { return f.fetch(ctx, wait) })
+		err := f.cfg.retry(ctx, f.log, stageFetch, func(int) error { return f.fetch(ctx, wait) })
 		if err != nil && ctx.Err() == nil {
 			return err
 		}
@@ -92,11 +89,11 @@ func (f *fetcher) fill(ctx context.Context, b *batch) error {
 // take moves records of the last response into the batch, until it is full or nothing is left.
 func (f *fetcher) take(b *batch) error {
 	for f.records != nil && !b.full(f.cfg.BatchRecords, f.cfg.BatchBytes) {
-		r, err := f.records.read()
+		r, err := f.records.Read()
 		if err == nil {
 			err = b.add(f.cfg.Topic, f.partition, r)
 		}
-		f.offset = f.records.next
+		f.offset = f.records.Next()
 		b.next = f.offset
 		if errors.Is(err, io.EOF) {
 			f.records = nil
@@ -135,71 +132,23 @@ func (e *topicGoneError) Error() string {
 // Transient is false: the partition is to be opened anew.
 func (e *topicGoneError) Transient() bool { return false }
 
-func (f *fetcher) ask(ctx context.Context, wait time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, wait+f.cfg.RequestTimeout)
-	defer cancel()
-	response, err := f.cfg.Client.Transport.RoundTrip(ctx, f.cfg.Client.Addr, f.request(wait))
-	if err != nil {
-		return f.reconnect(err)
-	}
-	partition, err := onlyPartition(response.(*fetch.Response))
-	if err != nil {
-		return f.reconnect(err)
-	}
-	f.records = newCommitted(partition, f.offset)
-	return nil
-}
-
-func (f *fetcher) request(wait time.Duration) *fetch.Request {
-	const readCommitted = 1
-	bytes := int32(f.cfg.BatchBytes)
-	return &fetch.Request{
-		ReplicaID:      -1,
-		MaxWaitTime:    int32(max(wait.Milliseconds(), 1)),
-		MinBytes:       1,
-		MaxBytes:       math.MaxInt32, // of all partitions; there is one, with its own limit
-		IsolationLevel: readCommitted,
-		SessionEpoch:   -1,
-		Topics: []fetch.RequestTopic{{
-			Topic: f.cfg.Topic,
-			Partitions: []fetch.RequestPartition{{
-				Partition:          int32(f.partition),
-				CurrentLeaderEpoch: -1,
-				FetchOffset:        f.offset,
-				LogStartOffset:     -1,
-				PartitionMaxBytes:  bytes,
-			}},
-		}},
-	}
-}
-
-// onlyPartition returns the one partition that was asked for, or its error.
-func onlyPartition(r *fetch.Response) (*fetch.ResponsePartition, error) {
-	if r.ErrorCode != 0 {
-		return nil, kafka.Error(r.ErrorCode)
-	}
-	if len(r.Topics) != 1 || len(r.Topics[0].Partitions) != 1 {
-		return nil, errors.New("the broker's answer lacks the partition")
-	}
-	p := &r.Topics[0].Partitions[0]
-	if p.ErrorCode != 0 {
-		return nil, kafka.Error(p.ErrorCode)
-	}
-	return p, nil
-}
-
-// reconnect drops idle connections, so that the next attempt asks the partition's leader of then, not of now.
-func (f *fetcher) reconnect(err error) error {
-	if !errors.Is(err, kafka.OffsetOutOfRange) {
-		f.cfg.Client.Transport.(*kafka.Transport).CloseIdleConnections()
-	}
+func (f *fetcher) ask(ctx context.Context, wait time.Duration) (err error) {
+	f.records, err = f.source().Fetch(ctx, f.offset, wait)
 	return err
+}
+
+// source is the partition as Kafka has it.
+func (f *fetcher) source() committed.Partition { return sourceOf(f.cfg, f.partition) }
+
+func sourceOf(cfg *Config, partition int) committed.Partition {
+	return committed.Partition{Client: cfg.Client, Topic: cfg.Topic, Number: partition,
+		MaxBytes: cfg.BatchBytes, Timeout: cfg.RequestTimeout}
 }
 
 // skipGap goes on at the log's start where the topic's retention has overtaken the reader. Where the log
 // ends before the offset, it is another log than the one that was read: the partition is to be opened anew.
 func (f *fetcher) skipGap(ctx context.Context) error {
-	first, last, err := bounds(ctx, f.cfg, f.partition)
+	first, last, err := f.source().Bounds(ctx)
 	if err != nil {
 		return err
 	}
@@ -208,6 +157,7 @@ func (f *fetcher) skipGap(ctx context.Context) error {
 	}
 	f.log.Error("events lost: the topic's retention deleted them before they were read",
 		keyOffset, f.offset, keyNext, first, keyCount, first-f.offset)
+	f.cfg.observer().Lost(first - f.offset)
 	f.offset = first
 	return nil
 }
@@ -221,24 +171,3 @@ func (e *logChangedError) Error() string {
 
 // Transient is false: asking again does not help, opening the partition anew does.
 func (e *logChangedError) Transient() bool { return false }
-
-// bounds returns the offset of the partition's first record and that after its last.
-func bounds(ctx context.Context, cfg *Config, partition int) (first, last int64, err error) {
-	ctx, cancel := context.WithTimeout(ctx, cfg.RequestTimeout)
-	defer cancel()
-	res, err := cfg.Client.ListOffsets(ctx, &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{
-		cfg.Topic: {kafka.FirstOffsetOf(partition), kafka.LastOffsetOf(partition)},
-	}})
-	if err != nil {
-		return 0, 0, fmt.Errorf("read log bounds: %w", err)
-	}
-	for _, p := range res.Topics[cfg.Topic] {
-		if p.Partition == partition {
-			if p.Error != nil {
-				return 0, 0, fmt.Errorf("read log bounds: %w", p.Error)
-			}
-			return p.FirstOffset, p.LastOffset, nil
-		}
-	}
-	return 0, 0, errors.New("read log bounds: the broker's answer lacks the partition")
-}

@@ -152,9 +152,12 @@ func TestDeletedRecordsAreSkippedAndReported(t *testing.T) {
 	}
 	must(t, broker.Cluster().DeleteRecords(topic, 0, 4))
 	var book logbook
-	f := newFetcher(t, broker, &book)
-	f.offset = 1
+	f, observed := newFetcher(t, broker, &book), new(witness)
+	f.offset, f.cfg.Observer = 1, observed
 	b := fill(t, f)
+	if observed.lost != 3 {
+		t.Errorf("%d events observed as lost, want 3", observed.lost)
+	}
 	if len(b.messages) != 6 || b.messages[0].Offset != 4 || b.next != 10 {
 		t.Errorf("%d messages up to %d, want the 6 that are left", len(b.messages), b.next)
 	}

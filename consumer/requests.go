@@ -28,8 +28,8 @@ type Scorer interface {
 	// Begin takes up the model and the catalogue in force, for the Decide calls of one batch; End lets go of them, if there was a Begin.
 	Begin() error
 	End()
-	// NeedsProfiles reports whether the batch's decisions depend on what is known of the users.
-	NeedsProfiles() bool
+	// NeedsProfile reports whether the decision on a request depends on what is known of its user.
+	NeedsProfile(*schemas.Request) bool
 	// Decide fills in the decision but for its times and its source, for a user of that profile, nil for none.
 	// An error with a method Code() string is final for that request; any other is of the moment.
 	Decide(*schemas.Request, *schemas.Profile, *schemas.Decision) error
@@ -96,6 +96,7 @@ func (s *requestHandler) store(ctx context.Context, p part, next int64) error {
 	if len(s.fresh) == 0 && next == s.fence {
 		return nil
 	}
+	defer spend(&s.times.Store, time.Now())
 	return s.ledger.Record(ctx, schemas.Batch{
 		Topic: s.cfg.Topic, Partition: s.partition,
 		From: s.fence, Next: next, Decisions: s.fresh,
@@ -145,21 +146,22 @@ func (s *requestHandler) begin(ctx context.Context, p part, stored map[string]*s
 		return fmt.Errorf("score: %w", err)
 	}
 	clear(s.about)
-	if !s.scorer.NeedsProfiles() {
+	s.users = s.users[:0]
+	for i := p.lo; i < p.hi; i++ {
+		req := &s.requests[i]
+		if s.outcomes[i].Rejection == nil && stored[req.RequestID] == nil && req.UserID != "" && s.scorer.NeedsProfile(req) {
+			s.users = append(s.users, req.UserID)
+		}
+	}
+	if len(s.users) == 0 {
 		return nil
 	}
 	if s.about == nil {
 		s.about = map[string]*schemas.Profile{}
 	}
-	s.users = s.users[:0]
-	for i := p.lo; i < p.hi; i++ {
-		req := &s.requests[i]
-		if s.outcomes[i].Rejection == nil && req.UserID != "" && stored[req.RequestID] == nil {
-			s.users = append(s.users, req.UserID)
-		}
-	}
 	slices.Sort(s.users)
 	s.users = slices.Compact(s.users)
+	defer spend(&s.times.Lookup, time.Now())
 	return s.profiles.Fetch(ctx, s.users, s.about)
 }
 
@@ -183,6 +185,7 @@ func (s *requestHandler) find(ctx context.Context, p part, now time.Time, ever b
 	if len(s.ids) == 0 {
 		return nil, nil
 	}
+	defer spend(&s.times.Lookup, time.Now())
 	return s.ledger.Find(ctx, s.ids, now, ever)
 }
 
@@ -200,7 +203,9 @@ func (s *requestHandler) decide(i int, now time.Time) error {
 	}
 	d.ScoredAt = now
 	d.QueueTime = max(0, now.Sub(req.RequestedAt)).Truncate(time.Microsecond)
-	d.ScoreTime = time.Since(began).Truncate(time.Microsecond)
+	took := time.Since(began)
+	s.times.Decide += took
+	d.ScoreTime = took.Truncate(time.Microsecond)
 	d.Source = s.outcomes[i].Message.Source
 	s.outcomes[i].Decision = d
 	s.fresh = append(s.fresh, d)

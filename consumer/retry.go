@@ -34,7 +34,7 @@ func retryLevel(attempt int) slog.Level {
 
 // retry calls do until it succeeds, until its error is permanent, or until ctx ends. The waits between grow
 // from 20 ms to 5 s, with jitter, and never give up. attempt counts from 1.
-func retry(ctx context.Context, log *slog.Logger, stage string, do func(attempt int) error) error {
+func (c *Config) retry(ctx context.Context, log *slog.Logger, stage string, do func(attempt int) error) error {
 	policy := backoff.NewExponentialBackOff(
 		backoff.WithInitialInterval(20*time.Millisecond),
 		backoff.WithMultiplier(2),
@@ -52,6 +52,7 @@ func retry(ctx context.Context, log *slog.Logger, stage string, do func(attempt 
 		return last
 	}
 	notify := func(err error, wait time.Duration) {
+		c.observer().Retried(stage)
 		level := retryLevel(attempt)
 		if time.Since(logged) > reminder {
 			level = slog.LevelWarn

@@ -30,7 +30,7 @@ func TestRetry(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			attempts := 0
-			err := retry(t.Context(), quiet, "test", func(attempt int) error {
+			err := (&Config{}).retry(t.Context(), quiet, "test", func(attempt int) error {
 				attempts++
 				if attempt != attempts {
 					t.Errorf("attempt %d is counted %d", attempts, attempt)
@@ -51,7 +51,7 @@ func TestRetryEndsWithItsContextAndKeepsTheCause(t *testing.T) {
 	reason := errors.New("drained")
 	cause := errors.New("database is away")
 	ctx, cancel := context.WithCancelCause(t.Context())
-	err := retry(ctx, slog.New(slog.DiscardHandler), "store", func(attempt int) error {
+	err := (&Config{}).retry(ctx, slog.New(slog.DiscardHandler), "store", func(attempt int) error {
 		if attempt == 2 {
 			cancel(reason)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"recstream/schemas"
 )
@@ -16,6 +17,7 @@ type settler struct {
 	log       *slog.Logger
 	partition int
 	handler   handler
+	times     Times // of the batch in hand
 	fence     int64 // where the partition's fence stands, as far as we know
 	known     int64 // events before it may have been stored before, however long ago
 
@@ -41,15 +43,17 @@ type handler interface {
 
 // Codes of rejections that are not the decoder's.
 const (
-	codeRecordRefused = "record_refused" // the database takes no such value
+	CodeRecordRefused = "record_refused" // the database takes no such value
 )
 
 // settle leaves the outcome of each message in s.outcomes, with all that it came to stored.
 func (s *settler) settle(ctx context.Context, b *batch) error {
 	s.prepare(b)
+	began := time.Now()
 	for i := range b.messages {
 		s.decode(&b.messages[i], i)
 	}
+	spend(&s.times.Decode, began)
 	defer s.reportRejected()
 	return s.store(ctx, part{begin: b.from, next: b.next, lo: 0, hi: len(b.messages)})
 }
@@ -126,7 +130,7 @@ type part struct {
 // fault is found; that one is rejected.
 func (s *settler) store(ctx context.Context, p part) error {
 	attempts := 0
-	err := retry(ctx, s.log, "store", func(attempt int) error {
+	err := s.cfg.retry(ctx, s.log, stageStore, func(attempt int) error {
 		attempts = attempt
 		return s.tryStore(ctx, p, attempt)
 	})
@@ -140,7 +144,7 @@ func (s *settler) store(ctx context.Context, p part) error {
 		if s.outcomes[p.lo].Rejection != nil {
 			return err // there is nothing left to leave out
 		}
-		s.reject(p.lo, schemas.Rejection{Code: codeRecordRefused, Detail: err.Error(), Stage: "record", Attempts: attempts})
+		s.reject(p.lo, schemas.Rejection{Code: CodeRecordRefused, Detail: err.Error(), Stage: "record", Attempts: attempts})
 		return s.store(ctx, p)
 	}
 	middle := (p.lo + p.hi) / 2

@@ -136,7 +136,7 @@ type scorer struct {
 	about    map[string]*schemas.Profile // by request id, what it was given
 }
 
-func (s *scorer) NeedsProfiles() bool { return s.profiles }
+func (s *scorer) NeedsProfile(*schemas.Request) bool { return s.profiles }
 
 func (s *scorer) End() {}
 

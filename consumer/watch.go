@@ -12,6 +12,8 @@ import (
 type watch struct {
 	mu    sync.Mutex
 	posts map[int]*post // by partition
+
+	observer Observer
 }
 
 // post is what one worker does.
@@ -28,6 +30,12 @@ const (
 	stageSettle  = "settle" // decode, look up, score, store
 	stagePublish = "publish"
 	stageCommit  = "commit"
+)
+
+// Stages that are not a worker's alone: of its fetcher, and within settle.
+const (
+	stageFetch = "fetch"
+	stageStore = "store"
 )
 
 // enter notes that the partition's worker begins a stage.
@@ -69,6 +77,7 @@ func (w *watch) report(now time.Time, limit time.Duration, log *slog.Logger) {
 			continue
 		}
 		p.reported = now
+		w.observer.Stalled(p.stage)
 		log.Error("worker makes no progress", keyPartition, partition, keyStage, p.stage, keyFor, now.Sub(p.since).Round(time.Millisecond))
 	}
 }

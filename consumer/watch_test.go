@@ -11,7 +11,8 @@ import (
 func TestWatchReportsAStalledWorkerOnceEveryLimit(t *testing.T) {
 	var out bytes.Buffer
 	log := slog.New(slog.NewTextHandler(&out, nil))
-	var w watch
+	observed := new(witness)
+	w := watch{observer: observed}
 	w.enter(1, stageSettle)
 	w.enter(2, stageIdle)
 	w.enter(3, stageSettle)
@@ -26,8 +27,8 @@ func TestWatchReportsAStalledWorkerOnceEveryLimit(t *testing.T) {
 		{30 * time.Second, 0}, {60 * time.Second, 1}, {90 * time.Second, 1}, {120 * time.Second, 2},
 	} {
 		w.report(began.Add(step.after), time.Minute, log)
-		if got := lines(); got != step.want {
-			t.Fatalf("after %s: %d reports, want %d\n%s", step.after, got, step.want, &out)
+		if got := lines(); got != step.want || len(observed.stalled) != step.want {
+			t.Fatalf("after %s: %d reports and %d observed, want %d\n%s", step.after, got, len(observed.stalled), step.want, &out)
 		}
 	}
 	if !strings.Contains(out.String(), "partition=1") || !strings.Contains(out.String(), "stage=settle") {

@@ -46,6 +46,7 @@ const giveBackPause = time.Second
 // run works until we stop, until the generation ends, or until something is wrong that only a new generation can
 // mend. The batch in hand is then finished, within the drain timeout.
 func (w *worker) run(stop, ended context.Context, committed int64) {
+	defer w.cfg.observer().Closed(w.partition)
 	defer w.watch.leave(w.partition)
 	taking, stopTaking := context.WithCancel(ended)
 	defer stopTaking()
@@ -63,6 +64,7 @@ func (w *worker) run(stop, ended context.Context, committed int64) {
 	w.watch.enter(w.partition, stageOpen)
 	offset, err := w.open(taking, committed)
 	if err == nil {
+		w.cfg.observer().Opened(w.partition, offset)
 		err = w.consume(taking, finishing, offset)
 	} else if taking.Err() != nil {
 		return // there was nothing in hand
@@ -107,7 +109,7 @@ func (w *worker) finishing(taking, ended context.Context) (context.Context, cont
 
 // open finds out where to begin and sets the fence where it must be moved.
 func (w *worker) open(ctx context.Context, committed int64) (offset int64, err error) {
-	err = retry(ctx, w.log, stageOpen, func(int) error {
+	err = w.cfg.retry(ctx, w.log, stageOpen, func(int) error {
 		r, err := w.resume(ctx, committed)
 		if err != nil {
 			return err
@@ -126,11 +128,14 @@ func (w *worker) resume(ctx context.Context, committed int64) (resumption, error
 	if p.fence, p.fenced, err = w.cfg.Events.fences().Fence(ctx, w.cfg.Topic, w.partition); err != nil {
 		return resumption{}, err
 	}
-	if p.first, p.last, err = bounds(ctx, w.cfg, w.partition); err != nil {
+	if p.first, p.last, err = sourceOf(w.cfg, w.partition).Bounds(ctx); err != nil {
 		return resumption{}, err
 	}
 	r := resume(p)
 	if r.note != "" {
+		if r.note == noteLost {
+			w.cfg.observer().Lost(p.first - committed)
+		}
 		w.log.Error(r.note, "committed", committed, "fence", p.fence, "first", p.first, "last", p.last, keyOffset, r.offset)
 	}
 	if r.moved {
@@ -168,23 +173,39 @@ func (w *worker) consume(taking, finishing context.Context, offset int64) error 
 	}
 }
 
-// finish sees a batch through: settled in the ledger, published, committed.
+// finish sees a batch through: settled in the ledger, published, committed, reported.
 func (w *worker) finish(ctx context.Context, b *batch) error {
+	w.times = Times{}
+	began := time.Now()
 	w.watch.enter(w.partition, stageSettle)
 	if err := w.settle(ctx, b); err != nil {
 		return err
 	}
 	w.watch.enter(w.partition, stagePublish)
+	if err := w.publish(ctx); err != nil {
+		return err
+	}
+	published := w.cfg.Now()
+	w.watch.enter(w.partition, stageCommit)
+	if err := w.commit(ctx, b.next); err != nil {
+		return err
+	}
+	spend(&w.times.Whole, began)
+	w.cfg.observer().Finished(&Report{Partition: w.partition, Next: b.next, Outcomes: w.outcomes, Published: published, Times: w.times})
+	return nil
+}
+
+// publish sends what the batch came to.
+func (w *worker) publish(ctx context.Context) error {
 	for i := range w.outcomes {
 		if out := &w.outcomes[i]; out.Decision != nil || out.Rejection != nil { // stored feedback leaves nothing
 			w.outbox.Add(out)
 		}
 	}
-	if err := retry(ctx, w.log, stagePublish, func(int) error { return w.outbox.Flush(ctx) }); err != nil {
-		return err
-	}
-	w.watch.enter(w.partition, stageCommit)
-	return w.commit(ctx, b.next)
+	return w.cfg.retry(ctx, w.log, stagePublish, func(int) error {
+		defer spend(&w.times.Publish, time.Now())
+		return w.outbox.Flush(ctx)
+	})
 }
 
 // commit commits the partition's offset in the group's name. An error means that the generation has ended, or
@@ -193,6 +214,7 @@ func (w *worker) finish(ctx context.Context, b *batch) error {
 // One worker commits at a time: the group has one connection, and kafka-go waits for an answer on it by
 // spinning while another's is due, at the price of a fifth of all processor time.
 func (w *worker) commit(ctx context.Context, next int64) error {
+	defer spend(&w.times.Commit, time.Now())
 	w.committing.Lock()
 	defer w.committing.Unlock()
 	if ctx.Err() != nil {

@@ -52,7 +52,10 @@ func (p *Producer) Open(ctx context.Context) (*Outbox, error) {
 func (p *Producer) partitions(ctx context.Context) (map[string]int, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.cfg.Timeout)
 	defer cancel()
-	topics := []string{p.cfg.Results, p.cfg.DeadLetters}
+	topics := []string{p.cfg.Results}
+	if p.cfg.DeadLetters != "" { // a Publisher has none
+		topics = append(topics, p.cfg.DeadLetters)
+	}
 	meta, err := p.cfg.Client.Metadata(ctx, &kafka.MetadataRequest{Topics: topics})
 	if err != nil {
 		return nil, fmt.Errorf("read partitions: %w", err)

@@ -1,4 +1,4 @@
-package consumer
+package committed
 
 import (
 	"cmp"
@@ -10,10 +10,10 @@ import (
 	"github.com/segmentio/kafka-go/protocol/fetch"
 )
 
-// committed reads the records of a fetch response that a read_committed reader may see: it leaves out the
-// records of aborted transactions and the markers at their ends. A broker sends those along with a list of
-// the aborted transactions, by first offset, and leaves the choice to the reader.
-type committed struct {
+// Records are those of a fetch response that a read_committed reader may see: without the records of aborted
+// transactions and the markers at their ends. A broker sends those along with a list of the aborted
+// transactions, by first offset, and leaves the choice to the reader.
+type Records struct {
 	batches  []protocol.RecordReader
 	current  protocol.RecordReader
 	skipping bool // current belongs to an aborted transaction
@@ -23,9 +23,9 @@ type committed struct {
 	next     int64          // offset after what was read so far
 }
 
-// newCommitted reads a response to a fetch from an offset.
-func newCommitted(p *fetch.ResponsePartition, from int64) *committed {
-	c := &committed{aborted: p.AbortedTransactions, open: map[int64]bool{}, from: from, next: from}
+// newRecords reads a response to a fetch from an offset.
+func newRecords(p *fetch.ResponsePartition, from int64) *Records {
+	c := &Records{aborted: p.AbortedTransactions, open: map[int64]bool{}, from: from, next: from}
 	// The broker lists the transactions by their ends.
 	slices.SortFunc(c.aborted, func(a, b fetch.ResponseTransaction) int { return cmp.Compare(a.FirstOffset, b.FirstOffset) })
 	switch records := p.RecordSet.Records.(type) {
@@ -38,8 +38,11 @@ func newCommitted(p *fetch.ResponsePartition, from int64) *committed {
 	return c
 }
 
-// read returns the next record, io.EOF after the last. The record is valid until the next call.
-func (c *committed) read() (*protocol.Record, error) {
+// Next is the offset to go on at, after what was read so far.
+func (c *Records) Next() int64 { return c.next }
+
+// Read returns the next record, io.EOF after the last. The record is valid until the next call.
+func (c *Records) Read() (*protocol.Record, error) {
 	for {
 		if c.current == nil && !c.nextBatch() {
 			return nil, io.EOF
@@ -58,12 +61,12 @@ func (c *committed) read() (*protocol.Record, error) {
 				return r, nil
 			}
 		}
-		discard(r)
+		Discard(r)
 	}
 }
 
 // nextBatch moves on to the next batch of records.
-func (c *committed) nextBatch() bool {
+func (c *Records) nextBatch() bool {
 	for len(c.batches) > 0 {
 		b := c.batches[0]
 		c.batches = c.batches[1:]
@@ -88,19 +91,20 @@ func (c *committed) nextBatch() bool {
 // stepOver moves on past the beginning of a batch, for one whose records were compacted away and has nothing
 // else to show. A batch that begins before what was asked for was sent because it reaches up to there: with no
 // record at that offset there is none to come, and asking again would give the same answer for ever.
-func (c *committed) stepOver(base int64) {
+func (c *Records) stepOver(base int64) {
 	c.next = max(c.next, base+1, c.from+1)
 }
 
 // beginAborted notes the aborted transactions that begin at or before an offset.
-func (c *committed) beginAborted(offset int64) {
+func (c *Records) beginAborted(offset int64) {
 	for len(c.aborted) > 0 && c.aborted[0].FirstOffset <= offset {
 		c.open[c.aborted[0].ProducerID] = true
 		c.aborted = c.aborted[1:]
 	}
 }
 
-func discard(r *protocol.Record) {
+// Discard releases a record that is not looked at.
+func Discard(r *protocol.Record) {
 	if r.Key != nil {
 		_ = r.Key.Close()
 	}

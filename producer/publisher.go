@@ -1,0 +1,174 @@
+package producer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"recstream/schemas"
+)
+
+// Event is an event to publish as an app does.
+type Event struct {
+	ID          string // ce_id
+	Type        string // ce_type, such as schemas.TypeRequest
+	Key, Value  []byte
+	TraceParent string // "" is none
+}
+
+// PublisherConfig says where a Publisher's events go.
+type PublisherConfig struct {
+	Config         // Results and DeadLetters are not looked at
+	Topic   string // of the events
+	Waiting int    // events that wait for their turn at the most; default 1024
+	Now     func() time.Time
+}
+
+const (
+	defaultWaiting = 1024
+	maxTogether    = 1000             // events of one write
+	lookAgain      = 10 * time.Second // after which the topic's partitions are counted again
+)
+
+// ErrPublisherClosed says that the publisher's Run has ended, or has not begun.
+var ErrPublisherClosed = errors.New("the publisher is not running")
+
+// Publisher publishes events of many goroutines to one topic. What comes while a write is on its way leaves
+// together with the next one: nothing waits for company, and a busy publisher needs few writes.
+type Publisher struct {
+	cfg     PublisherConfig
+	letters chan *letter
+	stopped chan struct{} // closed when Run has ended
+
+	// Of Run alone.
+	outbox *Outbox // nil: to be opened
+	looked time.Time
+}
+
+// letter is an event on its way.
+type letter struct {
+	ctx   context.Context
+	event Event
+	sent  chan error // has room for the one answer
+}
+
+// NewPublisher returns a publisher; nothing leaves before Run.
+func NewPublisher(cfg PublisherConfig) *Publisher {
+	if cfg.Waiting == 0 {
+		cfg.Waiting = defaultWaiting
+	}
+	cfg.Results, cfg.DeadLetters = cfg.Topic, ""
+	return &Publisher{cfg: cfg, letters: make(chan *letter, cfg.Waiting), stopped: make(chan struct{})}
+}
+
+// Publish returns when all in-sync replicas have the event. After an error, that of ctx too, the event may have
+// been published all the same.
+func (p *Publisher) Publish(ctx context.Context, e Event) error {
+	l := &letter{ctx: ctx, event: e, sent: make(chan error, 1)}
+	select {
+	case p.letters <- l:
+	case <-p.stopped:
+		return ErrPublisherClosed
+	case <-ctx.Done():
+		return fmt.Errorf("publish to %s: others are waiting: %w", p.cfg.Topic, ctx.Err())
+	}
+	select {
+	case err := <-l.sent:
+		return err
+	case <-p.stopped:
+		return ErrPublisherClosed
+	case <-ctx.Done():
+		return fmt.Errorf("publish to %s: %w", p.cfg.Topic, ctx.Err())
+	}
+}
+
+// Run publishes until ctx ends. It is called once.
+func (p *Publisher) Run(ctx context.Context) {
+	defer close(p.stopped)
+	batch := make([]*letter, 0, maxTogether)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case l := <-p.letters:
+			batch = append(batch[:0], l)
+		}
+		batch = p.gather(batch)
+		err := p.send(ctx, batch)
+		for _, l := range batch {
+			l.sent <- err
+		}
+		clear(batch)
+	}
+}
+
+// gather adds what waits, but no event that nobody waits for any more.
+func (p *Publisher) gather(batch []*letter) []*letter {
+	for len(batch) < maxTogether {
+		select {
+		case l := <-p.letters:
+			if l.ctx.Err() == nil {
+				batch = append(batch, l)
+			}
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// send writes a batch. What a failed write leaves behind is not written later: its senders are told, and the
+// next one begins with an outbox of its own.
+func (p *Publisher) send(ctx context.Context, batch []*letter) (err error) {
+	defer func() { // a panic would end the process, and with it the partitions that are being consumed
+		if v := recover(); v != nil {
+			err = fmt.Errorf("publish to %s: panic: %v", p.cfg.Topic, v)
+		}
+		if err != nil {
+			p.outbox = nil
+		}
+	}()
+	if err := p.open(ctx); err != nil {
+		return err
+	}
+	now := p.cfg.Now()
+	for _, l := range batch {
+		p.outbox.addEvent(&l.event, now)
+	}
+	// The second attempt is for a partition whose leader has moved, and costs no copy: a broker knows the batch.
+	if err = p.outbox.Flush(ctx); err != nil && ctx.Err() == nil {
+		err = p.outbox.Flush(ctx)
+	}
+	return err
+}
+
+// open makes an outbox where there is none, or the topic has other partitions by now.
+func (p *Publisher) open(ctx context.Context) error {
+	now := p.cfg.Now()
+	if p.outbox != nil && (now.Sub(p.looked) < lookAgain || !p.outbox.isOutdated(ctx)) {
+		return nil
+	}
+	outbox, err := New(p.cfg.Config).Open(ctx)
+	if err != nil {
+		return err
+	}
+	p.outbox, p.looked = outbox, now
+	return nil
+}
+
+// addEvent encodes an event that was made at a time.
+func (o *Outbox) addEvent(ev *Event, at time.Time) {
+	e := &o.encoder
+	e.begin()
+	e.header(schemas.HeaderContentType, contentTypeJSON)
+	e.header(schemas.HeaderSpecVersion, specVersion)
+	e.stringHeader(schemas.HeaderID, ev.ID)
+	e.stringHeader(schemas.HeaderType, ev.Type)
+	e.stringHeader(schemas.HeaderSource, o.cfg.Source)
+	e.textHeader(schemas.HeaderTime, func(b []byte) []byte { return at.UTC().AppendFormat(b, time.RFC3339Nano) })
+	if n := len(ev.TraceParent); 0 < n && n <= maxTraceParent {
+		e.stringHeader(schemas.HeaderTraceParent, ev.TraceParent)
+	}
+	o.put(o.cfg.Results, balance(ev.Key, o.results), ev.Key, ev.Value, e.headers, at.UnixMilli())
+}

@@ -1,0 +1,141 @@
+package producer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"recstream/internal/devstack"
+	"recstream/schemas"
+)
+
+// runPublisher returns a publisher to the results' topic that runs until the test ends.
+func runPublisher(t *testing.T, broker *devstack.Broker) *Publisher {
+	t.Helper()
+	p := NewPublisher(PublisherConfig{Config: newProducer(t, broker).cfg, Topic: results, Now: time.Now})
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { p.Run(ctx) })
+	t.Cleanup(running.Wait)
+	t.Cleanup(cancel)
+	return p
+}
+
+func asked(i int) Event {
+	return Event{ID: fmt.Sprint("r", i), Type: schemas.TypeRequest, Key: fmt.Appendf(nil, "u%d", i%7), Value: fmt.Appendf(nil, "value %d", i)}
+}
+
+// TestPublishedTogether has a write held up while others come: all of those leave in one request a partition.
+func TestPublishedTogether(t *testing.T) {
+	broker := startBroker(t, devstack.BrokerOptions{})
+	p := runPublisher(t, broker)
+	must(t, p.Publish(deadline(t), asked(0)))
+
+	const senders = 200
+	held, release := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	broker.Cluster().ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+		broker.Cluster().KeepControl()
+		once.Do(func() {
+			close(held)
+			broker.Cluster().SleepControl(func() { <-release })
+		})
+		return nil, nil, false
+	})
+	writes := broker.Cluster().Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Observe: true, Count: -1})
+	var sending sync.WaitGroup
+	errs := make([]error, senders)
+	sending.Go(func() { errs[0] = p.Publish(deadline(t), asked(1)) })
+	<-held
+	for i := 1; i < senders; i++ {
+		sending.Go(func() { errs[i] = p.Publish(deadline(t), asked(i+1)) })
+	}
+	for ctx := deadline(t); len(p.letters) < senders-1; {
+		if ctx.Err() != nil {
+			t.Fatalf("%d events wait, want %d", len(p.letters), senders-1)
+		}
+	}
+	close(release)
+	sending.Wait()
+	must(t, errors.Join(errs...))
+	if n := writes.Hits(); n > 1+6 {
+		t.Errorf("%d writes of %d events that waited together, want one a partition", n, senders)
+	}
+	seen := map[string]bool{}
+	for _, r := range records(t, broker, results, senders+1) {
+		h := headerMap(r)
+		seen[h[schemas.HeaderID]] = true
+		if h[schemas.HeaderType] != schemas.TypeRequest || h[schemas.HeaderSource] != "/recstream/test" ||
+			h[schemas.HeaderContentType] != schemas.ContentTypeJSON || h[schemas.HeaderTime] == "" || len(h) != 6 {
+			t.Fatalf("headers %v", h)
+		}
+		want := kafka.Murmur2Balancer{Consistent: true}.Balance(kafka.Message{Key: r.Key}, 0, 1, 2, 3, 4, 5)
+		if int(r.Partition) != want {
+			t.Errorf("key %s is in partition %d, want %d", r.Key, r.Partition, want)
+		}
+	}
+	if len(seen) != senders+1 {
+		t.Errorf("%d different events, want %d", len(seen), senders+1)
+	}
+}
+
+func TestTraceParentIsHandedOn(t *testing.T) {
+	broker := startBroker(t, devstack.BrokerOptions{})
+	p := runPublisher(t, broker)
+	ev := asked(1)
+	ev.TraceParent = "00-1-2-01"
+	must(t, p.Publish(deadline(t), ev))
+	if h := headerMap(records(t, broker, results, 1)[0]); h[schemas.HeaderTraceParent] != ev.TraceParent {
+		t.Errorf("headers %v", h)
+	}
+}
+
+// TestPublishWhileTheBrokerIsAway wants an error within the caller's time, and no copy later of what failed.
+func TestPublishWhileTheBrokerIsAway(t *testing.T) {
+	dir := t.TempDir()
+	broker := startBroker(t, devstack.BrokerOptions{DataDir: dir})
+	p := runPublisher(t, broker)
+	must(t, p.Publish(deadline(t), asked(0)))
+	var port int
+	if _, err := fmt.Sscanf(broker.Addr()[0], "127.0.0.1:%d", &port); err != nil {
+		t.Fatal(err)
+	}
+	broker.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	began := time.Now()
+	if err := p.Publish(ctx, asked(1)); err == nil || time.Since(began) > 5*time.Second {
+		t.Errorf("error %v after %s, want one soon", err, time.Since(began))
+	}
+	broker = startBroker(t, devstack.BrokerOptions{DataDir: dir, Port: port})
+	for ctx := deadline(t); p.Publish(ctx, asked(2)) != nil; {
+		if ctx.Err() != nil {
+			t.Fatal("never published again")
+		}
+	}
+	list := records(t, broker, results, 2)
+	for _, r := range list {
+		if id := headerMap(r)[schemas.HeaderID]; id == "r1" {
+			t.Error("what nobody waits for any more was published")
+		}
+	}
+}
+
+func TestPublisherThatHasEnded(t *testing.T) {
+	p := NewPublisher(PublisherConfig{Topic: results, Now: time.Now})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	p.Run(ctx)
+	for range 3 { // whichever of the ready cases is chosen
+		if err := p.Publish(deadline(t), asked(0)); !errors.Is(err, ErrPublisherClosed) {
+			t.Errorf("error %v", err)
+		}
+	}
+}
