@@ -1,10 +1,15 @@
-// Package config owns recstream's settings: their names, defaults, limits and where they come from.
+// Package config owns recstream's settings and the text of its scoring parameters: names, defaults, limits and
+// where they come from.
 //
 // A setting is read from the defaults, then the YAML file, then the environment; the later wins.
 // Load refuses what it does not know (keys, duplicate keys, RECSTREAM_ variables) and names every
 // mistake at once, by its YAML path. What it returns is valid, and prints without its secrets.
 //
-// The package reads one file and touches nothing else: whether a broker, a database or a model is
+// The scoring parameters, a scoring.Params, have a file of their own: LoadScoring reads it as strictly, and names
+// the line of every mistake; FormatScoring writes it, ScoringSchema is its JSON Schema, and Overlay puts the
+// parameters of an experiment's variant over others.
+//
+// The package reads files and touches nothing else: whether a broker, a database or a model is
 // there is for those who use the settings.
 package config
 
@@ -22,16 +27,18 @@ import (
 // Config is everything that can be set. The struct tags are the one source of names: yaml is the
 // key in the file, from which the variable's name follows, and desc is the line of documentation.
 type Config struct {
-	Kafka    Kafka          `yaml:"kafka"`
-	Consumer Consumer       `yaml:"consumer"`
-	Database Database       `yaml:"database"`
-	Ledger   Ledger         `yaml:"ledger"`
-	Feedback Feedback       `yaml:"feedback"`
-	Profiles Profiles       `yaml:"profiles"`
-	Catalog  Catalog        `yaml:"catalog"`
-	Model    Model          `yaml:"model"`
-	Scoring  scoring.Params `yaml:"scoring"`
-	Log      Log            `yaml:"log"`
+	Kafka      Kafka      `yaml:"kafka"`
+	Consumer   Consumer   `yaml:"consumer"`
+	Database   Database   `yaml:"database"`
+	Ledger     Ledger     `yaml:"ledger"`
+	Feedback   Feedback   `yaml:"feedback"`
+	Profiles   Profiles   `yaml:"profiles"`
+	Catalog    Catalog    `yaml:"catalog"`
+	Popularity Popularity `yaml:"popularity"`
+	Model      Model      `yaml:"model"`
+	Scoring    Scoring    `yaml:"scoring"`
+	HTTP       HTTP       `yaml:"http"`
+	Log        Log        `yaml:"log"`
 }
 
 // Kafka says which cluster, group and topics are used.
@@ -107,7 +114,13 @@ type Profiles struct {
 
 // Catalog says how the items are kept fresh.
 type Catalog struct {
-	RefreshInterval time.Duration `yaml:"refresh_interval" desc:"Time between looks for changed items"`
+	RefreshInterval time.Duration `yaml:"refresh_interval" desc:"Time between looks for changed items, and for changed editorial lists"`
+}
+
+// Popularity says how outcomes become popularity.
+type Popularity struct {
+	HalfLife        time.Duration `yaml:"half_life" desc:"Time in which an outcome loses half its weight for the popularity of its item"`
+	RefreshInterval time.Duration `yaml:"refresh_interval" desc:"Time between looks for new popularity"`
 }
 
 // Model says where models are, and which one scores.
@@ -119,6 +132,13 @@ type Model struct {
 	SHA256         string        `yaml:"sha256" desc:"Hash that the file must have, 64 hexadecimal digits; empty accepts any. Only with path"`
 	ReloadInterval time.Duration `yaml:"reload_interval" desc:"Time between looks for another active model, for experiments, or for a changed file"`
 	MaxMemory      int           `yaml:"max_memory" desc:"Bytes that one model may take to score fast; with less than it wants it scores slower"`
+}
+
+// Scoring says where the scoring parameters are. They have a file of their own, since they change while
+// instances run: see LoadScoring.
+type Scoring struct {
+	File           string        `yaml:"file" desc:"YAML file of the scoring parameters, followed when it changes; empty is their defaults: see 'recstream scoring'"`
+	ReloadInterval time.Duration `yaml:"reload_interval" desc:"Time between looks for a changed file of scoring parameters"`
 }
 
 // Log says what is logged, and how.
@@ -153,14 +173,16 @@ func Default() Config {
 			DrainTimeout: 20 * time.Second,
 			StallWarning: time.Minute,
 		},
-		Database: Database{URL: "postgres://localhost:5432/recstream", MaxConnections: 8},
-		Ledger:   Ledger{Retention: 90 * day, PartitionsAhead: 7, LookBack: 2 * day},
-		Feedback: Feedback{Enabled: true},
-		Profiles: Profiles{HalfLife: profile.DefaultHalfLife, CacheBytes: 64 << 20, CacheTTL: 5 * time.Second},
-		Catalog:  Catalog{RefreshInterval: 5 * time.Second},
-		Model:    Model{ReloadInterval: 2 * time.Second, MaxMemory: 1 << 30},
-		Scoring:  scoring.DefaultParams(),
-		Log:      Log{Level: "info", Format: "text"},
+		Database:   Database{URL: "postgres://localhost:5432/recstream", MaxConnections: 8},
+		Ledger:     Ledger{Retention: 90 * day, PartitionsAhead: 7, LookBack: 2 * day},
+		Feedback:   Feedback{Enabled: true},
+		Profiles:   Profiles{HalfLife: profile.DefaultHalfLife, CacheBytes: 64 << 20, CacheTTL: 5 * time.Second},
+		Catalog:    Catalog{RefreshInterval: 5 * time.Second},
+		Popularity: Popularity{HalfLife: scoring.DefaultPopularityHalfLife, RefreshInterval: 30 * time.Second},
+		Model:      Model{ReloadInterval: 2 * time.Second, MaxMemory: 1 << 30},
+		Scoring:    Scoring{ReloadInterval: 2 * time.Second},
+		HTTP:       defaultHTTP(),
+		Log:        Log{Level: "info", Format: "text"},
 	}
 }
 
@@ -171,22 +193,22 @@ const day = 24 * time.Hour
 // every mistake found, unless the file cannot be read at all.
 func Load(path string, environ []string) (Config, error) {
 	cfg := Default()
-	var problems []Problem
+	d := &decoder{}
 	if path != "" {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			return Config{}, fmt.Errorf("read configuration: %w", err)
 		}
-		problems = append(problems, decodeYAML(path, text, &cfg)...)
+		d = decodeYAML(path, text, &cfg)
 	}
-	problems = append(problems, decodeEnv(environ, &cfg)...)
+	d.problems = append(d.problems, decodeEnv(environ, &cfg)...)
 	// A value that could not be read has its default still, so the rest can be judged all the same.
 	var invalid *Error
 	if errors.As(cfg.Validate(), &invalid) {
-		problems = append(problems, invalid.Problems...)
+		d.invalid(invalid.Problems)
 	}
-	if len(problems) > 0 {
-		return Config{}, &Error{Problems: problems}
+	if len(d.problems) > 0 {
+		return Config{}, &Error{Settings, d.problems}
 	}
 	return cfg, nil
 }

@@ -5,7 +5,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/caarlos0/env/v11"
 )
@@ -40,11 +39,11 @@ func decodeEnv(environ []string, cfg *Config) []Problem {
 		field, ok := known[name]
 		if !ok {
 			near := didYouMean(name, slices.Sorted(maps.Keys(known)))
-			problems = append(problems, Problem{name, "no such setting" + near})
+			problems = append(problems, Problem{Where: name, Text: "no such setting" + near})
 			continue
 		}
 		if !decodeText(vars[name], field) {
-			problems = append(problems, Problem{name, "sets " + paths[name] + ", which is " + describe(field.Type())})
+			problems = append(problems, Problem{Where: name, Text: "sets " + paths[name] + ", which is " + describe(field.Type())})
 		}
 	}
 	return problems
@@ -69,25 +68,4 @@ func decodeText(text string, dst reflect.Value) bool {
 	}
 	dst.Set(holder.Elem().Field(0))
 	return true
-}
-
-// describe says in plain words what a value of the type looks like.
-func describe(t reflect.Type) string {
-	if t == reflect.TypeFor[time.Duration]() {
-		return "a duration with its unit, such as 250ms, 20s or 48h"
-	}
-	switch t.Kind() {
-	case reflect.Bool:
-		return "true or false"
-	case reflect.Int:
-		return "a whole number"
-	case reflect.Float64:
-		return "a number"
-	case reflect.Slice:
-		return "a list"
-	case reflect.Struct:
-		return "a section with keys of its own"
-	default:
-		return "a text"
-	}
 }

@@ -5,32 +5,50 @@ import (
 	"strings"
 )
 
-// Problem is one mistake in the configuration.
+// Problem is one mistake in a text.
 type Problem struct {
-	Where string // YAML path, such as kafka.brokers[0], or the name of a variable
-	Text  string // what is wrong, and what is allowed
+	Where string `json:"where"`          // YAML path, such as kafka.brokers[0], or the name of a variable
+	Text  string `json:"text"`           // what is wrong, and what is allowed
+	File  string `json:"file,omitempty"` // where it stands, if it is known
+	Line  int    `json:"line,omitempty"` // from 1; 0 is not known
 }
 
-// Error lists all mistakes of a configuration.
+// Error lists all mistakes of a configuration, in the order in which they stand there.
 type Error struct {
+	Subject  Subject
 	Problems []Problem
 }
+
+// Subject is what has mistakes.
+type Subject string
+
+// The subjects.
+const (
+	Settings          Subject = "configuration"
+	ScoringParameters Subject = "scoring parameters"
+)
 
 // Error returns the mistakes, one a line where there are several.
 func (e *Error) Error() string {
 	if len(e.Problems) == 1 {
-		return "configuration: " + e.Problems[0].String()
+		return string(e.Subject) + ": " + e.Problems[0].String()
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "configuration: %d mistakes", len(e.Problems))
+	fmt.Fprintf(&b, "%s: %d mistakes", e.Subject, len(e.Problems))
 	for _, p := range e.Problems {
 		b.WriteString("\n  " + p.String())
 	}
 	return b.String()
 }
 
-// String returns "where: text".
-func (p Problem) String() string { return p.Where + ": " + p.Text }
+// String returns "where: text (file:line)".
+func (p Problem) String() string {
+	text := p.Where + ": " + p.Text
+	if p.Line > 0 {
+		text += fmt.Sprintf(" (%s:%d)", p.File, p.Line)
+	}
+	return text
+}
 
 // didYouMean returns "; did you mean NAME?" for the known name nearest to the given one,
 // or nothing when none is near.

@@ -1,51 +1,39 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"reflect"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
 )
 
-// decodeYAML sets what the text says in dst, the Config or a section of it. It walks the document beside dst, so that every mistake
-// is found and is named by its path and line. The texts of the YAML library's errors are used for
+// decodeYAML sets what the text says in dst, a struct with yaml tags. It walks the document beside dst, so that
+// every mistake is found and is named by its path and line. The texts of the YAML library's errors are used for
 // syntax alone: others repeat the value, which may be a secret.
-func decodeYAML(file string, text []byte, dst any) []Problem {
-	doc, err := parser.ParseBytes(text, 0)
-	if err != nil {
-		return []Problem{syntaxProblem(file, err)}
+func decodeYAML(file string, text []byte, dst any) *decoder {
+	d := &decoder{file: file, lines: map[string]int{}}
+	body, problem := document(file, text)
+	if problem != nil {
+		d.problems = []Problem{*problem}
+		return d
 	}
-	if len(doc.Docs) > 1 {
-		return []Problem{{file, "holds several YAML documents; one is allowed"}}
-	}
-	d := decoder{file: file}
-	for _, one := range doc.Docs {
-		d.section(one.Body, reflect.ValueOf(dst).Elem(), "")
-	}
-	return d.problems
-}
-
-// syntaxProblem places an error of the parser, among them a key that is there twice.
-func syntaxProblem(file string, err error) Problem {
-	var at yaml.Error
-	if errors.As(err, &at) && at.GetToken() != nil {
-		return Problem{fmt.Sprintf("%s:%d", file, at.GetToken().Position.Line), at.GetMessage()}
-	}
-	return Problem{file, "is no YAML"}
+	d.section(body, reflect.ValueOf(dst).Elem(), "")
+	return d
 }
 
 type decoder struct {
 	file     string
 	problems []Problem
+	lines    map[string]int // of what the document has, by path
 }
 
 // section decodes a mapping into the struct dst. An empty section or value keeps what dst has.
 func (d *decoder) section(node ast.Node, dst reflect.Value, path string) {
-	if node == nil || node.Type() == ast.NullType || node.Type() == ast.CommentType {
+	if isEmpty(node) {
 		return
 	}
 	mapping, ok := node.(*ast.MappingNode)
@@ -58,37 +46,101 @@ func (d *decoder) section(node ast.Node, dst reflect.Value, path string) {
 	}
 }
 
+func isEmpty(node ast.Node) bool {
+	return node == nil || node.Type() == ast.NullType || node.Type() == ast.CommentType
+}
+
 func (d *decoder) entry(entry *ast.MappingValueNode, dst reflect.Value, path string) {
 	key := entry.Key.GetToken().Value
 	name := joinPath(path, key)
+	if first, twice := d.lines[name]; twice {
+		d.refuse(entry.Key, name, fmt.Sprintf("is there twice, first in line %d", first))
+		return
+	}
+	d.lines[name] = entry.Key.GetToken().Position.Line
 	field, known := fieldByKey(dst, key)
 	switch {
 	case !known:
 		d.refuse(entry.Key, name, "no such setting"+didYouMean(key, keys(dst.Type())))
-	case field.Kind() == reflect.Struct:
+	case isSection(field.Type()):
 		d.section(entry.Value, field, name)
-	case entry.Value.Type() == ast.NullType:
-	case !decodeValue(entry.Value, field):
-		d.refuse(entry.Value, name, "is "+describe(field.Type()))
+	case isEmpty(entry.Value):
+	case field.Kind() == reflect.Slice:
+		d.list(entry.Value, field, name)
+	default:
+		d.value(entry.Value, field, name)
 	}
 }
 
-// decodeValue reports whether the node is a value of dst's type, and sets it.
-// The library would cut a fraction down to a whole number; that is refused here.
-func decodeValue(node ast.Node, dst reflect.Value) bool {
-	if dst.Kind() == reflect.Int && node.Type() == ast.FloatType {
-		return false
+// list decodes a sequence. It is a new one: what dst had may be shared. One without elements is nil.
+func (d *decoder) list(node ast.Node, dst reflect.Value, path string) {
+	sequence, ok := node.(*ast.SequenceNode)
+	if !ok {
+		d.refuse(node, path, "is "+describe(dst.Type()))
+		return
 	}
-	return yaml.NodeToValue(node, dst.Addr().Interface(), yaml.Strict()) == nil
+	if len(sequence.Values) == 0 && dst.Len() == 0 {
+		return
+	}
+	list := reflect.Zero(dst.Type())
+	for i, node := range sequence.Values {
+		element, name := reflect.New(dst.Type().Elem()).Elem(), fmt.Sprintf("%s[%d]", path, i)
+		d.lines[name] = node.GetToken().Position.Line
+		switch {
+		case isEmpty(node):
+			d.refuse(node, name, "is empty: remove it, or give it a value")
+		case isSection(element.Type()):
+			d.section(node, element, name)
+		default:
+			d.value(node, element, name)
+		}
+		list = reflect.Append(list, element)
+	}
+	dst.Set(list)
+}
+
+func (d *decoder) value(node ast.Node, dst reflect.Value, path string) {
+	value := reflect.New(dst.Type()).Elem()
+	if !decodeValue(node, value) {
+		d.refuse(node, path, "is "+describe(dst.Type()))
+		return
+	}
+	dst.Set(value)
 }
 
 func (d *decoder) refuse(node ast.Node, path, text string) {
-	line := node.GetToken().Position.Line
-	where := path
-	if where == "" {
-		where = "the whole file"
+	if path == "" {
+		path = "the whole file"
 	}
-	d.problems = append(d.problems, Problem{where, fmt.Sprintf("%s (%s:%d)", text, d.file, line)})
+	d.problems = append(d.problems, Problem{path, text, d.file, node.GetToken().Position.Line})
+}
+
+// invalid adds what is wrong with values that could be read; the others were refused before.
+func (d *decoder) invalid(problems []Problem) {
+	refused := len(d.problems)
+	for _, p := range problems {
+		if !slices.ContainsFunc(d.problems[:refused], func(r Problem) bool { return holds(r.Where, p.Where) }) {
+			d.problems = append(d.problems, p)
+		}
+	}
+}
+
+// holds reports whether a path is the other one, or what that is within.
+func holds(path, other string) bool {
+	rest, ok := strings.CutPrefix(other, path)
+	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
+}
+
+// located gives problems their lines: those of their paths, or of what these are within, if the document has that.
+func (d *decoder) located(problems []Problem) []Problem {
+	for i := range problems {
+		p := &problems[i]
+		p.File = d.file
+		for path := p.Where; path != "" && p.Line == 0; path = path[:max(strings.LastIndexAny(path, ".["), 0)] {
+			p.Line = d.lines[path]
+		}
+	}
+	return problems
 }
 
 func fieldByKey(section reflect.Value, key string) (reflect.Value, bool) {

@@ -20,17 +20,18 @@ func (c Config) Validate() error {
 	v.database(c.Database)
 	v.ledger(c.Ledger)
 	v.profiles(c.Profiles)
+	v.duration("popularity.half_life", c.Popularity.HalfLife, time.Hour, 10*365*day)
+	v.duration("popularity.refresh_interval", c.Popularity.RefreshInterval, 100*time.Millisecond, time.Hour)
 	v.duration("catalog.refresh_interval", c.Catalog.RefreshInterval, 100*time.Millisecond, time.Hour)
 	v.model(c.Model)
-	if err := c.Scoring.Validate(); err != nil {
-		v.problems = append(v.problems, flatten("scoring", err)...)
-	}
+	v.duration("scoring.reload_interval", c.Scoring.ReloadInterval, 100*time.Millisecond, time.Hour)
+	v.http(c.HTTP)
 	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	v.oneOf("log.format", c.Log.Format, "text", "json")
 	if len(v.problems) == 0 {
 		return nil
 	}
-	return &Error{Problems: v.problems}
+	return &Error{Settings, v.problems}
 }
 
 // validation collects what is wrong.
@@ -39,7 +40,7 @@ type validation struct {
 }
 
 func (v *validation) refuse(path, format string, args ...any) {
-	v.problems = append(v.problems, Problem{path, fmt.Sprintf(format, args...)})
+	v.problems = append(v.problems, Problem{Where: path, Text: fmt.Sprintf(format, args...)})
 }
 
 // check refuses the field unless ok.
@@ -169,24 +170,6 @@ func (v *validation) model(m Model) {
 	v.check(m.Store == "" || m.Path == "", "model.path", "there is a model.store too; one of the two says which model scores")
 	v.check(m.MaxMemory >= 1<<20, "model.max_memory", "%d is less than a mebibyte, 1048576", m.MaxMemory)
 	v.duration("model.reload_interval", m.ReloadInterval, 100*time.Millisecond, time.Hour)
-}
-
-// flatten turns errors of the form "section: key: text", joined or not, into problems by path.
-func flatten(path string, err error) []Problem {
-	switch e := err.(type) { //nolint:errorlint // it takes the chain apart, link by link
-	case interface{ Unwrap() []error }:
-		var problems []Problem
-		for _, one := range e.Unwrap() {
-			problems = append(problems, flatten(path, one)...)
-		}
-		return problems
-	case interface{ Unwrap() error }:
-		if key, ok := strings.CutSuffix(err.Error(), ": "+e.Unwrap().Error()); ok {
-			return flatten(path+"."+key, e.Unwrap())
-		}
-	}
-	key, text, _ := strings.Cut(err.Error(), ": ")
-	return []Problem{{path + "." + key, text}}
 }
 
 func isHostPort(address string) bool {

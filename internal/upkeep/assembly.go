@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 
+	"recstream/internal/config"
 	"recstream/internal/postgres"
 	"recstream/schemas"
 	"recstream/scoring"
@@ -34,7 +35,10 @@ func (a *assembly) assemble() (next scoring.Deployment, change *postgres.ModelCh
 		return next, nil, err
 	}
 	if change != nil {
-		if next.Model, next.Reason, err = a.active(change.To); err != nil {
+		if next.Model, next.Reason, err = a.open(change.To.Name+"@"+change.To.Version, change.To.SHA256); err != nil {
+			return next, nil, err
+		}
+		if next.Previous, err = a.previous(next.Model); err != nil {
 			return next, nil, err
 		}
 	}
@@ -42,22 +46,19 @@ func (a *assembly) assemble() (next scoring.Deployment, change *postgres.ModelCh
 	return next, change, err
 }
 
-// active returns the active model, or the one that stands in for it with the reason.
-func (a *assembly) active(ref *schemas.ModelRef) (*model.Model, schemas.Reason, error) {
-	m, reason, err := a.open(ref.Name+"@"+ref.Version, ref.SHA256)
-	if m != nil || err != nil {
-		return m, "", err
-	}
-	if a.serving != nil {
+// previous returns the model that stands in where the active one, nil for none, is not to be had or not to be
+// trusted: without an active one that which serves here, else the last that served well.
+func (a *assembly) previous(active *model.Model) (*model.Model, error) {
+	if active == nil && a.serving != nil {
 		a.found.models[a.serving.Ref.Name+"@"+a.serving.Ref.Version] = a.serving
-		return a.serving, reason, nil
+		return a.serving, nil
 	}
-	previous, err := a.Store.PreviousModel(a.ctx)
-	if err != nil || previous == nil {
-		return nil, reason, err
+	ref, err := a.Store.PreviousModel(a.ctx)
+	if err != nil || ref == nil {
+		return nil, err
 	}
-	m, _, err = a.open(previous.Name+"@"+previous.Version, previous.SHA256)
-	return m, reason, err
+	m, _, err := a.open(ref.Name+"@"+ref.Version, ref.SHA256)
+	return m, err
 }
 
 // open returns a model of the store, registered: the one that is loaded already, if its hash is right. A bundle
@@ -166,6 +167,9 @@ func (a *assembly) experiments() (list []scoring.Experiment, err error) {
 			a.leaveOut(row.Name, err)
 			continue
 		}
+		if err := a.saveParams(params); err != nil {
+			return nil, err
+		}
 		if x.Arms, err = a.arms(x.Variants, params); err != nil {
 			return nil, err
 		}
@@ -185,13 +189,14 @@ func (a *assembly) specification(text []byte) (x scoring.Experiment, params map[
 	if err := x.Validate(); err != nil {
 		return x, nil, err
 	}
+	base := a.Engine.Params()
 	params = map[string]*scoring.Params{}
 	for _, list := range [][]experiment.Variant{x.Variants, x.Experiment.Shadows} {
 		for _, v := range list {
 			if v.Params == "" {
 				continue
 			}
-			p, err := a.Params(v.Params) // it was checked at the start, against that instance's configuration
+			p, err := config.Overlay(base, v.Params) // it was checked at the start, against the parameters of then
 			if err != nil {
 				return x, nil, fmt.Errorf("variant %s: %w", v.Name, err)
 			}
@@ -199,6 +204,16 @@ func (a *assembly) specification(text []byte) (x scoring.Experiment, params map[
 		}
 	}
 	return x, params, nil
+}
+
+// saveParams keeps the parameters of variants in the store: decisions name them by their version.
+func (a *assembly) saveParams(params map[string]*scoring.Params) error {
+	for _, p := range params {
+		if err := a.Store.SaveConfig(a.ctx, p.Version(), string(config.FormatScoring(*p))); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // leaveOut logs that an experiment is left out, once for each cause.

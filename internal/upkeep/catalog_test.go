@@ -8,7 +8,6 @@ import (
 
 	"recstream/schemas"
 	"recstream/scoring"
-	"recstream/scoring/catalog"
 )
 
 // shelf is a catalogue store; reads counts how often the items were read.
@@ -42,12 +41,12 @@ func decide(t *testing.T, e *scoring.Engine) schemas.Decision {
 }
 
 func newCatalog(t *testing.T, s *shelf) *Catalog {
-	return &Catalog{Store: s, Engine: newEngine(t), Rules: catalog.DefaultRules(), Interval: time.Hour, Log: new(logbook).logger()}
+	return &Catalog{Store: s, Engine: newEngine(t), Interval: time.Hour, Log: new(logbook).logger()}
 }
 
 func TestCatalogIsReadWhenItsVersionHasChanged(t *testing.T) {
 	store := &shelf{version: 1, items: []schemas.Item{{ID: "a", Title: "A"}}}
-	c := newCatalog(t, store)
+	c, checked := newCatalog(t, store), time.Time{}
 	for _, step := range []struct {
 		name    string
 		version int64
@@ -70,6 +69,10 @@ func TestCatalogIsReadWhenItsVersionHasChanged(t *testing.T) {
 			t.Errorf("%s: read %d times, version %d, %d items; want %d, %d, %d", step.name,
 				store.reads, d.CatalogVersion, d.Considered, step.reads, step.version, len(step.ids))
 		}
+		if s := c.State(); s.Version != step.version || s.Items != len(step.ids) || !s.Checked.After(checked) {
+			t.Errorf("%s: state %+v, checked before at %s", step.name, s, checked)
+		}
+		checked = c.State().Checked
 	}
 }
 
@@ -77,6 +80,7 @@ func TestCatalogInForceStaysWhileTheStoreIsInTrouble(t *testing.T) {
 	store := &shelf{version: 1, items: []schemas.Item{{ID: "a"}}}
 	c := newCatalog(t, store)
 	must(t, c.Refresh(t.Context()))
+	found := c.State()
 	store.version, store.fail = 2, errors.New("away")
 	if err := c.Refresh(t.Context()); !errors.Is(err, store.fail) {
 		t.Errorf("error %v, want %v", err, store.fail)
@@ -84,6 +88,9 @@ func TestCatalogInForceStaysWhileTheStoreIsInTrouble(t *testing.T) {
 	store.fail, store.items = nil, []schemas.Item{{ID: "a"}, {ID: "a"}} // refused: one id twice
 	if err := c.Refresh(t.Context()); err == nil {
 		t.Error("a catalogue with one id twice is no error")
+	}
+	if s := c.State(); s != found {
+		t.Errorf("state %+v after looks that failed, want that of before, %+v", s, found)
 	}
 	if v := decide(t, c.Engine).CatalogVersion; v != 1 {
 		t.Errorf("version %d in force, want the old one", v)

@@ -21,16 +21,17 @@ type DeploymentStore interface {
 	Experiments(context.Context) ([]postgres.Experiment, error)
 	RegisterModel(context.Context, schemas.ModelRef, postgres.ModelInfo) (int32, error)
 	MarkServed(ctx context.Context, change int64) error
+	ConfigStore
 }
 
-// Deployment gives an engine the active model and the running experiments, whenever either has changed. A bundle
+// Deployment gives an engine the active model and the running experiments, whenever either has changed, or the
+// engine's parameters, over which those of variants are laid. A bundle
 // that is missing or refused leaves the model that serves in force, as the previous one; where none serves, the
 // last that served well is taken up. It is looked for again until it is there.
 type Deployment struct {
 	Models   model.Store
 	Store    DeploymentStore
 	Engine   *scoring.Engine
-	Params   func(yaml string) (scoring.Params, error) // the configured parameters with those of a variant
 	Interval time.Duration
 	Log      *slog.Logger
 
@@ -56,7 +57,7 @@ type refusal struct {
 
 // Run looks for changes until ctx ends.
 func (d *Deployment) Run(ctx context.Context) {
-	loop(ctx, d.Interval, d.Log, "the deployment", d.Refresh)
+	loop(ctx, d.Interval, nil, d.Log, "the deployment", d.Refresh)
 }
 
 // Refresh looks once. The error says that the store could not be asked; a refused bundle is logged, not returned.
@@ -65,6 +66,7 @@ func (d *Deployment) Refresh(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	version += " " + d.Engine.ConfigVersion() // the parameters of variants are laid over the engine's
 	if err := d.markServed(ctx); err != nil || version == d.version && len(d.have.refused) == 0 {
 		return err
 	}
@@ -80,7 +82,9 @@ func (d *Deployment) Refresh(ctx context.Context) error {
 		d.logInForce(next)
 	}
 	d.version, d.have, d.serving, d.unmarked = version, a.found, next.Model, nil
-	if change != nil && next.Model != nil && next.Reason == "" && change.ServedAt.IsZero() {
+	if next.Model == nil {
+		d.serving = next.Previous
+	} else if change.ServedAt.IsZero() {
 		d.unmarked = change
 	}
 	return nil
@@ -104,12 +108,12 @@ func (d *Deployment) logInForce(next scoring.Deployment) {
 		names[i] = next.Experiments[i].Name
 	}
 	if next.Model == nil {
-		d.Log.Warn("no model in force, the tiers below it answer", keyReason, next.Reason, keyExperiments, names)
+		d.Log.Warn("no model in force, the tiers below it answer", "previous", next.Previous != nil, keyReason, next.Reason, keyExperiments, names)
 		return
 	}
 	ref := next.Model.Ref
 	d.Log.Info("model in force", keyModel, ref.Name, keyVersion, ref.Version, keySHA256, ref.SHA256,
-		keyReason, next.Reason, keyExperiments, names)
+		"previous", next.Previous != nil, keyExperiments, names)
 	logEvaluators(d.Log, d.Engine)
 }
 

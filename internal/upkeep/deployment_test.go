@@ -14,7 +14,6 @@ import (
 
 	"recstream/internal/postgres"
 	"recstream/schemas"
-	"recstream/scoring"
 	"recstream/scoring/experiment"
 	"recstream/scoring/feature"
 	"recstream/scoring/model"
@@ -29,7 +28,16 @@ type desk struct {
 	experiments []postgres.Experiment
 	served      []int64
 	looks       int
+	configs     map[string]string
 	fail        error
+}
+
+func (d *desk) SaveConfig(_ context.Context, version, text string) error {
+	if d.configs == nil {
+		d.configs = map[string]string{}
+	}
+	d.configs[version] = text
+	return d.fail
 }
 
 func (d *desk) DeploymentVersion(context.Context) (string, error) {
@@ -78,12 +86,7 @@ func newDeployment(t *testing.T) (*Deployment, *desk, *logbook) {
 	t.Helper()
 	f := newFixture(t)
 	store := &desk{}
-	return &Deployment{Models: model.Store{Dir: t.TempDir()}, Store: store, Engine: f.Engine, Interval: time.Hour, Log: f.book.logger(),
-		Params: func(string) (scoring.Params, error) {
-			p := scoring.DefaultParams()
-			p.MaxItems = 1
-			return p, nil
-		}}, store, f.book
+	return &Deployment{Models: model.Store{Dir: t.TempDir()}, Store: store, Engine: f.Engine, Interval: time.Hour, Log: f.book.logger()}, store, f.book
 }
 
 // bundleSum is the hash of a bundle of the model films.
@@ -135,7 +138,7 @@ func TestDeploymentFollowsTheActiveModel(t *testing.T) {
 			t.Errorf("%s: %s, want %s", what, got, want)
 		}
 	}
-	check("nothing active", "popular - [model_missing]")
+	check("nothing active", "popular - [model_missing previous_missing no_history]")
 	bundle(t, d, "1", goodModel)
 	bundle(t, d, "2", other)
 	store.activate(t, "1", goodModel)
@@ -201,7 +204,7 @@ func TestDeploymentRunsExperiments(t *testing.T) {
 		t.Errorf("%d shadows, log %s", s.NumShadows("ada"), book.b.String())
 	}
 	must(t, s.Shadow(0, &schemas.Request{RequestID: "r", UserID: "ada"}, nil, &got))
-	if got.Tier != schemas.TierPopular || !slices.Equal(got.Degraded, []schemas.Reason{schemas.ReasonModelMissing}) {
+	if got.Tier != schemas.TierPopular || got.Degraded[0] != schemas.ReasonModelMissing {
 		t.Errorf("a shadow without its model decides %+v", got)
 	}
 	store.experiments, store.version = nil, store.version+1

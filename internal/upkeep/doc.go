@@ -1,5 +1,5 @@
-// Package upkeep keeps a running instance up to date: the catalogue, the models and the experiments that the
-// scoring engine uses, and the ledger's partitions.
+// Package upkeep keeps a running instance up to date: the catalogue, the parameters, the models and the
+// experiments that the scoring engine uses, and the ledger's partitions.
 //
 // Each loop looks, acts, and waits for its interval, until its context ends. Trouble is logged when it begins or
 // turns into another, and once when it is over; what was in force stays in force meanwhile. Only of a model that is
@@ -10,6 +10,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"runtime/debug"
 	"time"
 )
@@ -22,6 +23,8 @@ const (
 	keyModel   = "model"
 	keySHA256  = "sha256"
 	keyReason  = "reason"
+	keyFile    = "file"
+	keyConfig  = "config_version"
 
 	keyExperiment  = "experiment"
 	keyExperiments = "experiments"
@@ -37,9 +40,9 @@ func guarded(ctx context.Context, step func(context.Context) error) (err error) 
 	return step(ctx)
 }
 
-// loop calls step until ctx ends, at once and then every interval. An error is logged when it differs from
+// loop calls step until ctx ends, at once, then every interval and at each of the hangups, nil for none. An error is logged when it differs from
 // the one before, so that a long outage is one line.
-func loop(ctx context.Context, interval time.Duration, log *slog.Logger, what string, step func(context.Context) error) {
+func loop(ctx context.Context, interval time.Duration, hangups <-chan os.Signal, log *slog.Logger, what string, step func(context.Context) error) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	last := ""
@@ -58,6 +61,8 @@ func loop(ctx context.Context, interval time.Duration, log *slog.Logger, what st
 		select {
 		case <-ctx.Done():
 		case <-ticker.C:
+		case s := <-hangups:
+			log.Info("looking at "+what+" at once", "signal", s)
 		}
 	}
 }

@@ -36,6 +36,7 @@ type Model struct {
 	seen    stamp
 	looked  bool
 	pending *model.Model // loaded, and waiting for its id
+	serving *model.Model // the last that was put into force
 	refusal string       // of the file, as it was logged; "" for none
 }
 
@@ -51,7 +52,7 @@ type stamp struct {
 
 // Run looks for changes until ctx ends.
 func (m *Model) Run(ctx context.Context) {
-	loop(ctx, m.Interval, m.Log, "the model", m.Refresh)
+	loop(ctx, m.Interval, nil, m.Log, "the model", m.Refresh)
 }
 
 // Refresh looks once. The error says that a good model could not be registered; a bad file is logged, not returned.
@@ -85,7 +86,7 @@ func (s stamp) equal(other stamp) bool {
 	return s.size == other.size && s.time.Equal(other.time) && s.bundle == other.bundle && os.SameFile(s.file, other.file)
 }
 
-// load reads the file. What cannot be used takes the model away.
+// load reads the file. Where it cannot be used, the model that was in force goes on as the previous one.
 func (m *Model) load() {
 	loaded, err := m.read()
 	m.pending = loaded
@@ -97,10 +98,10 @@ func (m *Model) load() {
 	if refused, ok := errors.AsType[*model.LoadError](err); ok {
 		reason = refused.Reason
 	}
-	_ = m.Engine.Deploy(context.Background(), scoring.Deployment{Reason: reason}) // it builds nothing that could fail
+	_ = m.Engine.Deploy(context.Background(), scoring.Deployment{Reason: reason, Previous: m.serving}) // nothing is built that could fail
 	if err.Error() != m.refusal {
 		m.refusal = err.Error()
-		m.Log.Error("model not in force, the tiers below it answer", keyReason, reason, keyError, err)
+		m.Log.Error("model not in force, the tiers below it answer", "previous", m.serving != nil, keyReason, reason, keyError, err)
 	}
 	// A file that could not be read, for want of a permission or by a disk's fault, becomes readable unchanged.
 	if _, unreadable := errors.AsType[*fs.PathError](err); unreadable && reason != schemas.ReasonModelMissing {
@@ -135,9 +136,10 @@ func (m *Model) activate(ctx context.Context) error {
 		return err
 	}
 	m.pending.Ref.ID = id
-	if err := m.Engine.Deploy(ctx, scoring.Deployment{Model: m.pending}); err != nil {
+	if err := m.Engine.Deploy(ctx, scoring.Deployment{Model: m.pending, Previous: m.serving}); err != nil {
 		return err
 	}
+	m.serving = m.pending
 	m.Log.Info("model in force", keyModel, m.pending.Ref.Name, keyVersion, m.pending.Ref.Version, keySHA256, m.pending.Ref.SHA256)
 	logEvaluators(m.Log, m.Engine)
 	m.pending = nil

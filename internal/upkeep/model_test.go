@@ -75,11 +75,13 @@ func sum(t *testing.T, path string) string {
 	return hex.EncodeToString(digest[:])
 }
 
-// inForce returns what a decision says: the model's SHA-256, or why there is none.
+// inForce returns what a decision says: the model's SHA-256, or why there is none, and that of the previous one.
 func inForce(t *testing.T, e *scoring.Engine) string {
 	t.Helper()
 	d := decide(t, e)
 	switch {
+	case d.Tier == schemas.TierPrevious:
+		return string(d.Degraded[0]) + ", before it " + d.Model.SHA256
 	case d.Model != nil:
 		return d.Model.SHA256
 	case len(d.Degraded) > 0:
@@ -105,13 +107,13 @@ func TestModelFollowsItsFile(t *testing.T) {
 	f.install(t, other)
 	f.expect(t, "swapped", second)
 	f.install(t, testdata+"without_year.txt")
-	f.expect(t, "other features", "feature_mismatch")
+	f.expect(t, "other features", "feature_mismatch, before it "+second)
 	f.install(t, testdata+"multiclass.txt")
-	f.expect(t, "another objective", "model_load_failed")
+	f.expect(t, "another objective", "model_load_failed, before it "+second)
 	f.install(t, goodModel)
 	f.expect(t, "good again", good)
 	must(t, os.Remove(f.Path))
-	f.expect(t, "removed", "model_missing")
+	f.expect(t, "removed", "model_missing, before it "+good)
 	f.install(t, goodModel)
 	f.expect(t, "back", good)
 	must(t, f.Refresh(t.Context()))
@@ -187,7 +189,7 @@ func TestModelWaitsForItsID(t *testing.T) {
 	_ = f.Refresh(t.Context())
 	must(t, os.Remove(f.Path))
 	f.store.fail = nil
-	f.expect(t, "removed while it waited", "model_missing")
+	f.expect(t, "removed while it waited", "model_missing, before it "+sum(t, goodModel))
 }
 
 func TestNoPathIsNoModel(t *testing.T) {
@@ -208,7 +210,7 @@ func TestBundleThatIsWrittenInPlace(t *testing.T) {
 	whole := read(t, filepath.Join(f.Path, "model.txt"))
 	must(t, os.WriteFile(filepath.Join(f.Path, "model.txt"), whole[:len(whole)/2], 0o600))
 	must(t, f.Refresh(t.Context()))
-	if got := decide(t, f.Engine); got.Model != nil || !slices.Equal(got.Degraded, []schemas.Reason{schemas.ReasonModelLoadFailed}) {
+	if got := decide(t, f.Engine); got.Model != nil || got.Degraded[0] != schemas.ReasonModelLoadFailed {
 		t.Errorf("half a bundle: %+v", got)
 	}
 	must(t, os.WriteFile(filepath.Join(f.Path, "model.txt"), whole, 0o600))

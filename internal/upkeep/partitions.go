@@ -12,8 +12,8 @@ import (
 // partitionInterval is how often the ledger's partitions are looked after. They are made days ahead.
 const partitionInterval = time.Hour
 
-// Partitions makes the ledger's day partitions ahead of time and drops those past their retention, and shadow
-// decisions of that age with them.
+// Partitions makes the ledger's day partitions ahead of time and drops those past their retention, and with them
+// the shadow decisions and the changes of tiers of that age.
 type Partitions struct {
 	Database *postgres.Database
 	Keep     postgres.Partitions
@@ -23,7 +23,7 @@ type Partitions struct {
 
 // Run looks after the partitions until ctx ends.
 func (p *Partitions) Run(ctx context.Context) {
-	loop(ctx, partitionInterval, p.Log, "looking after the ledger's partitions", p.Maintain)
+	loop(ctx, partitionInterval, nil, p.Log, "looking after the ledger's partitions", p.Maintain)
 }
 
 // Maintain looks once.
@@ -38,9 +38,14 @@ func (p *Partitions) Maintain(ctx context.Context) error {
 	if p.Keep.Retention == 0 {
 		return err
 	}
-	shadows, failed := p.Database.DropShadows(ctx, p.Now().Add(-p.Keep.Retention))
+	before := p.Now().Add(-p.Keep.Retention)
+	shadows, shadowsFailed := p.Database.DropShadows(ctx, before)
 	if shadows > 0 {
 		p.Log.Info("shadow decisions past their retention dropped", "count", shadows)
 	}
-	return errors.Join(err, failed)
+	changes, changesFailed := p.Database.DropTierChanges(ctx, before)
+	if changes > 0 {
+		p.Log.Info("changes of tiers past their retention dropped", "count", changes)
+	}
+	return errors.Join(err, shadowsFailed, changesFailed)
 }

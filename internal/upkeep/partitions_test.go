@@ -33,6 +33,8 @@ func TestPartitionsAreMadeAndDropped(t *testing.T) {
 		{RequestID: "old", Experiment: &schemas.ExperimentRef{}, Degraded: []schemas.Reason{}, ScoredAt: now},
 		{RequestID: "new", Experiment: &schemas.ExperimentRef{}, Degraded: []schemas.Reason{}, ScoredAt: now.AddDate(0, 0, 2)},
 	}))
+	must(t, db.RecordTierChange(t.Context(), postgres.TierChange{At: now, Tier: schemas.TierModel}))
+	must(t, db.RecordTierChange(t.Context(), postgres.TierChange{At: now.AddDate(0, 0, 2), Tier: schemas.TierModel}))
 	now = now.AddDate(0, 0, 2)
 	must(t, p.Maintain(t.Context()))
 	must(t, p.Maintain(t.Context())) // nothing to do, nothing to say
@@ -41,6 +43,7 @@ func TestPartitionsAreMadeAndDropped(t *testing.T) {
 		"partitions=\"[decisions_20260314 outcomes_20260314]\"":   1,
 		"partitions past their retention":                         1,
 		"shadow decisions past their retention dropped\" count=1": 1,
+		"changes of tiers past their retention dropped\" count=1": 1,
 	} {
 		if got := book.count(text); got != want {
 			t.Errorf("%q is logged %d times, want %d", text, got, want)

@@ -50,7 +50,7 @@ func TestLoopLogsTroubleWhenItBeginsAndChangesAndEnds(t *testing.T) {
 	defer cancel()
 	var book logbook
 	step := 0
-	loop(ctx, time.Millisecond, book.logger(), "the thing", func(context.Context) error {
+	loop(ctx, time.Millisecond, nil, book.logger(), "the thing", func(context.Context) error {
 		if step == len(answers) {
 			cancel()
 			return errors.New("ended") // what ends by the context is not trouble
@@ -70,7 +70,7 @@ func TestLoopBeginsAtOnceAndEndsWithItsContext(t *testing.T) {
 	began, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
-		loop(ctx, time.Hour, slog.New(slog.DiscardHandler), "the thing", func(context.Context) error {
+		loop(ctx, time.Hour, nil, slog.New(slog.DiscardHandler), "the thing", func(context.Context) error {
 			close(began)
 			return nil
 		})
