@@ -57,6 +57,10 @@ bench: ## Measure requests/s end to end on Apache Kafka; OUT=f.json writes the f
 bench-forest: ## Measure scoring beside leaves, LightGBM and compiled trees; OUT=f.json, QUICK=1
 	@QUICK='$(QUICK)' scripts/bench-forest.sh -out '$(OUT)'
 
+.PHONY: bench-rank
+bench-rank: ## Measure ranking 10,000 candidates with everything on, beside a full sort; OUT=f.json
+	@go run ./internal/benchrank -out '$(OUT)'
+
 .PHONY: lint
 lint: ## Check the style and who imports whom; builds the linter at the first call
 	go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT) run ./...

@@ -43,9 +43,9 @@ func newCatalogImportCommand(app *app) *cobra.Command {
 Running instances use the new catalogue within seconds.
 
 A CSV file begins with a line of column names: id and title, and as far as wanted genres, duration_min, year,
-popularity, added_at, expires_at, hidden, suitability (solo, couple, group; empty is all) and franchise. Lists
-are joined with "|". A JSON Lines file has one object a line with the same names, lists as arrays. FILE may be
-"-" for standard input, with --format.
+popularity, added_at, expires_at, hidden, suitability (solo, couple, group; empty is all), franchise and tags
+(anything else that items have in common, such as directors). Lists are joined with "|". A JSON Lines file has one
+object a line with the same names, lists as arrays. FILE may be "-" for standard input, with --format.
 
 Every line with a mistake is named. Then nothing is imported, unless --skip-bad leaves those lines out.`,
 		Example: `  recstream catalog import films.csv
@@ -109,13 +109,7 @@ func (a *app) readCatalog(path string, opts catalogImport) ([]schemas.Item, erro
 }
 
 func (a *app) reportProblems(path string, problems []catalogfile.Problem, skip bool) error {
-	for i, p := range problems {
-		if i == maxProblems {
-			fmt.Fprintf(a.stderr, "%s: and %d more\n", path, len(problems)-i)
-			break
-		}
-		fmt.Fprintf(a.stderr, "%s: %v\n", path, p)
-	}
+	a.printProblems(path, problems)
 	if len(problems) == 0 {
 		return nil
 	}
@@ -125,4 +119,14 @@ func (a *app) reportProblems(path string, problems []catalogfile.Problem, skip b
 	}
 	return withHint(errors.New("nothing imported: lines with mistakes: "+fmt.Sprint(len(problems))),
 		"mend them, or add --skip-bad to leave them out")
+}
+
+func (a *app) printProblems(path string, problems []catalogfile.Problem) {
+	for i, p := range problems {
+		if i == maxProblems {
+			fmt.Fprintf(a.stderr, "%s: and %d more\n", path, len(problems)-i)
+			return
+		}
+		fmt.Fprintf(a.stderr, "%s: %v\n", path, p)
+	}
 }

@@ -23,7 +23,7 @@ func newCheckCommand(app *app) *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
 		Use:     "check",
-		Short:   "Try the configuration, the brokers, the topics, the database and the models",
+		Short:   "Try the configuration, the parameters, the brokers, the topics, the database and the models",
 		GroupID: groupAbout,
 		Long: `check tries what an instance needs, changes nothing, and prints a line each: ok, or what to do. Of models it
 puts through their gates the active one and those of running experiments, or the one of model.path.
@@ -49,7 +49,7 @@ func (a *app) check(ctx context.Context, output string) error {
 	if err != nil {
 		return err
 	}
-	findings := []finding{{Check: "config", OK: true, Detail: "valid"}}
+	findings := []finding{{Check: "config", OK: true, Detail: "valid"}, checkScoringFile(cfg.Scoring.File)}
 	findings = append(findings, checkKafka(ctx, cfg)...)
 	findings = append(findings, a.checkDatabase(ctx, cfg)...)
 	if output == "json" {

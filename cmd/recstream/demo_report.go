@@ -35,7 +35,7 @@ func (a *app) printDemo(ctx context.Context, s *demoStack, t *demoTraffic, f *de
 
 func tiersText(tiers map[string]int) string {
 	var parts []string
-	for _, t := range []schemas.Tier{schemas.TierModel, schemas.TierPopular, schemas.TierBasic} {
+	for _, t := range []schemas.Tier{schemas.TierModel, schemas.TierPrevious, schemas.TierSimilar, schemas.TierPopular, schemas.TierEditorial, schemas.TierBasic} {
 		if n := tiers[string(t)]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%s %d", t, n))
 		}

@@ -74,6 +74,8 @@ func report(stderr io.Writer, cmd *cobra.Command, err error, started bool) int {
 	var next hinted
 	status, hint := exitRuntime, ""
 	switch {
+	case errors.As(err, &invalid) && invalid.Subject == config.ScoringParameters:
+		status, hint = exitUsage, "run 'recstream scoring defaults' for every key, its default and its meaning"
 	case errors.As(err, &invalid):
 		status, hint = exitUsage, "run 'recstream config fields' for every setting, its default and its variable"
 	case !started || errors.As(err, &usage):

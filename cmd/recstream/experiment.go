@@ -269,7 +269,11 @@ func pinVariants(cfg config.Config, x *experiment.Experiment) error {
 
 func pinVariant(cfg config.Config, v *experiment.Variant) error {
 	if v.Params != "" {
-		if _, err := config.Overlay(cfg.Scoring, v.Params); err != nil {
+		base, _, err := loadScoring(cfg.Scoring.File)
+		if err != nil {
+			return err
+		}
+		if _, err := config.Overlay(base, v.Params); err != nil {
 			return err
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"sync"
 	"time"
 
@@ -13,7 +14,9 @@ import (
 	"recstream/internal/config"
 	"recstream/internal/kafkaconn"
 	"recstream/internal/postgres"
+	"recstream/internal/profiles"
 	"recstream/internal/shadow"
+	"recstream/internal/telemetry"
 	"recstream/internal/upkeep"
 	"recstream/schemas"
 	"recstream/scoring"
@@ -30,6 +33,13 @@ type pipeline struct {
 	transport *kafka.Transport
 	dialer    *kafka.Dialer
 	engine    *scoring.Engine
+	tiers     *upkeep.Tiers
+	params    *upkeep.Params
+	catalog   *upkeep.Catalog
+	profiles  *profiles.Cache
+	shadows   *shadow.Shadows
+	metrics   *telemetry.Metrics
+	lag       lagWatch
 }
 
 // newPipeline makes the parts; nothing is connected yet.
@@ -43,13 +53,38 @@ func newPipeline(ctx context.Context, cfg config.Config, log *slog.Logger) (*pip
 		return nil, err
 	}
 	p.client = kafkaconn.NewClient(cfg.Kafka, p.transport)
-	if p.engine, err = scoring.New(cfg.Scoring, scoring.Options{MaxBytes: int64(cfg.Model.MaxMemory), HalfLife: cfg.Profiles.HalfLife}); err != nil {
+	params, text, err := loadScoring(cfg.Scoring.File)
+	if err != nil {
 		return nil, err
 	}
 	if p.database, err = openDatabase(ctx, cfg); err != nil {
 		return nil, err
 	}
+	p.tiers = upkeep.NewTiers(p.database, instanceName(), log)
+	if p.engine, err = scoring.New(params, p.engineOptions()); err != nil {
+		return nil, err
+	}
+	p.params = &upkeep.Params{Path: cfg.Scoring.File, Text: text, Store: p.database, Engine: p.engine,
+		Interval: cfg.Scoring.ReloadInterval, Log: log}
+	p.catalog = &upkeep.Catalog{Store: p.database, Engine: p.engine, Interval: cfg.Catalog.RefreshInterval, Log: log}
+	p.profiles = profiles.NewCache(p.database, cfg.Profiles.CacheBytes, cfg.Profiles.CacheTTL, time.Now)
+	p.shadows = shadow.New(p.engine, p.database, log)
+	p.metrics, p.lag = p.newMetrics(), lagWatch{client: p.client, every: lagInterval, streams: map[string]*telemetry.Stream{}}
 	return p, nil
+}
+
+func (p *pipeline) engineOptions() scoring.Options {
+	return scoring.Options{MaxBytes: int64(p.cfg.Model.MaxMemory), HalfLife: p.cfg.Profiles.HalfLife,
+		PopularityHalfLife: p.cfg.Popularity.HalfLife, Now: time.Now, Changed: p.tiers.Note}
+}
+
+// instanceName tells this process from the others that share the work.
+func instanceName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return fmt.Sprintf("%s:%d", host, os.Getpid())
 }
 
 func openDatabase(ctx context.Context, cfg config.Config) (*postgres.Database, error) {
@@ -68,19 +103,19 @@ func (p *pipeline) close() {
 // run prepares what the stream needs, then consumes until ctx ends and has drained. ready, if not nil, is
 // called when everything is prepared.
 func (p *pipeline) run(ctx context.Context, ready func()) error {
-	catalog := &upkeep.Catalog{Store: p.database, Engine: p.engine, Rules: p.cfg.Scoring.Rules,
-		Interval: p.cfg.Catalog.RefreshInterval, Log: p.log}
 	partitions := &upkeep.Partitions{Database: p.database, Now: time.Now, Log: p.log,
 		Keep: postgres.Partitions{Ahead: p.cfg.Ledger.PartitionsAhead, Retention: p.cfg.Ledger.Retention}}
 
-	models := p.models()
-	shadows := shadow.New(p.engine, p.database, p.log)
+	models, popularity, editorial := p.models(), p.followPopularity(), p.followEditorial()
 
 	steps := []step{
 		{"database", p.checkMigrations},
 		{"ledger partitions", partitions.Maintain},
-		{"catalogue", catalog.Refresh},
+		{"scoring parameters", p.params.Refresh},
+		{"catalogue", p.catalog.Refresh},
 		{"model", models.Refresh},
+		{"popularity", popularity.Refresh},
+		{"editorial lists", editorial.Refresh},
 		{"active model", p.tellUnused},
 		{"topics", p.ensureTopics},
 	}
@@ -91,14 +126,44 @@ func (p *pipeline) run(ctx context.Context, ready func()) error {
 		ready()
 	}
 
+	services := p.services()
 	upkeeping, stopUpkeep := context.WithCancel(context.WithoutCancel(ctx)) // goes on while the workers drain
 	var loops sync.WaitGroup
-	for _, run := range []func(context.Context){catalog.Run, models.Run, partitions.Run, shadows.Run} {
+	for _, run := range []func(context.Context){p.params.Run, p.catalog.Run, models.Run, partitions.Run, p.shadows.Run, p.lag.run,
+		popularity.Run, editorial.Run, p.tiers.Run} {
 		loops.Go(func() { run(upkeeping) })
 	}
 	defer loops.Wait()
 	defer stopUpkeep()
-	return runAll(ctx, p.services(shadows))
+	return runAll(ctx, services)
+}
+
+// followPopularity takes up what outcomes say of the items' popularity.
+func (p *pipeline) followPopularity() *upkeep.Follow {
+	return &upkeep.Follow{What: "popularity", Interval: p.cfg.Popularity.RefreshInterval, Log: p.log,
+		Version: func(ctx context.Context) (string, error) {
+			return p.database.PopularityVersion(ctx, p.cfg.Kafka.Group+feedbackSuffix)
+		},
+		Take: func(ctx context.Context) error {
+			outcomes, err := p.database.Popularity(ctx)
+			if err != nil {
+				return err
+			}
+			return p.engine.SetOutcomes(ctx, outcomes)
+		}}
+}
+
+// followEditorial takes up the editorial lists.
+func (p *pipeline) followEditorial() *upkeep.Follow {
+	return &upkeep.Follow{What: "editorial lists", Interval: p.cfg.Catalog.RefreshInterval, Log: p.log,
+		Version: p.database.EditorialVersion,
+		Take: func(ctx context.Context) error {
+			lists, err := p.database.EditorialLists(ctx)
+			if err != nil {
+				return err
+			}
+			return p.engine.SetEditorial(ctx, lists)
+		}}
 }
 
 // models is what keeps the engine's models up to date: those of a store, or the one of a path.
@@ -112,7 +177,6 @@ func (p *pipeline) models() interface {
 			Store: p.database, Engine: p.engine, Interval: m.ReloadInterval, Log: p.log}
 	}
 	return &upkeep.Deployment{Models: model.Store{Dir: m.Store}, Store: p.database, Engine: p.engine,
-		Params:   func(text string) (scoring.Params, error) { return config.Overlay(p.cfg.Scoring, text) },
 		Interval: m.ReloadInterval, Log: p.log}
 }
 
@@ -183,11 +247,13 @@ func (p *pipeline) ensureTopics(ctx context.Context) error {
 	return err
 }
 
-// liveScorer is a scorer that hands requests on to the shadows of experiments, and logs the panics that scoring
-// stopped: the decision has only their code. A batch is logged once.
+// liveScorer is a scorer that hands requests on to the shadows of experiments, tells the metrics what decisions
+// took, and logs the panics that scoring stopped: the decision has only their code. A batch is logged once.
 type liveScorer struct {
 	*scoring.Scorer
 	shadows *shadow.Shadows
+	metrics *telemetry.Metrics
+	took    []telemetry.Scored // of the batch
 	log     *slog.Logger
 	logged  bool
 }
@@ -198,9 +264,17 @@ func (s *liveScorer) Begin() error {
 	return s.Scorer.Begin()
 }
 
+// End ends a batch.
+func (s *liveScorer) End() {
+	s.metrics.Scored(s.took)
+	s.took = s.took[:0]
+	s.Scorer.End()
+}
+
 // Decide decides a request.
 func (s *liveScorer) Decide(req *schemas.Request, profile *schemas.Profile, d *schemas.Decision) error {
 	err := s.Scorer.Decide(req, profile, d)
+	s.took = append(s.took, telemetry.Scored(s.Stages()))
 	if err == nil && s.NumShadows(req.UserID) > 0 {
 		s.shadows.Offer(req, profile, time.Now().UTC().Truncate(time.Microsecond))
 	}

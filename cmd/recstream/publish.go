@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -28,6 +29,11 @@ type publishFlags struct {
 
 	id, user, mood, group, session string
 	limit                          int
+	similarTo                      string
+	exclude, pins                  []string
+	excludeSeen, explain           bool
+	diversity                      float64 // NaN leaves it to the configuration
+	deadline                       time.Duration
 
 	wait    bool
 	timeout time.Duration
@@ -35,7 +41,8 @@ type publishFlags struct {
 }
 
 // single are the flags that describe one request of one's own.
-var single = []string{"id", "user", "mood", "group", "session", "limit"}
+var single = []string{"id", "user", "mood", "group", "session", "limit",
+	"similar-to", "pins", "exclude", "exclude-seen", "diversity", "explain", "deadline"}
 
 func newPublishCommand(app *app) *cobra.Command {
 	var f publishFlags
@@ -49,12 +56,14 @@ func newPublishCommand(app *app) *cobra.Command {
              request are reported and left out; --force publishes them too, to try dead letters.
   --generate made-up requests of many households. The same --seed makes the same requests,
              ids included: published twice, they are answered from the ledger the second time.
-  flags      one request: --user, --mood, --group, --session, --limit, --id.
+  flags      one request: --user, --mood, --group, --session, --limit, --id, and what else
+             'recstream schema request' has.
 
 With --wait every result is printed as it arrives, one JSON object a line. The exit status is 1
 when lines were left out, or when results are missing after --timeout.`,
 		Example: `  recstream publish --user ada --mood funny --wait
   recstream publish --user ada --mood funny --group couple --session short --limit 3 --wait -o table
+  recstream publish --user ada --similar-to heat --exclude ronin,spy --explain --wait
   recstream publish requests.jsonl
   recstream publish --generate 10000 --rate 500 --seed 7`,
 		Args: cobra.MaximumNArgs(1),
@@ -90,6 +99,14 @@ func (f *publishFlags) register(cmd *cobra.Command) {
 	enumVar(cmd, flags, &f.group, "group", "", "the user's company", "solo", "couple", "group")
 	enumVar(cmd, flags, &f.session, "session", "", "the user's time", "short", "medium", "binge")
 	flags.IntVar(&f.limit, "limit", schemas.DefaultLimit, "items wanted")
+	flags.StringVar(&f.similarTo, "similar-to", "", "`ITEM` to find the like of")
+	flags.StringSliceVar(&f.pins, "pins", nil, "`ITEMS` to come first, separated by commas")
+	flags.StringSliceVar(&f.exclude, "exclude", nil, "`ITEMS` not to be returned, separated by commas")
+	flags.BoolVar(&f.excludeSeen, "exclude-seen", false, "return nothing that the user has seen")
+	flags.Float64Var(&f.diversity, "diversity", math.NaN(), "weight of difference against score, `0..1` (default as configured)")
+	flags.Lookup("diversity").DefValue = "0" // the description says it
+	flags.BoolVar(&f.explain, "explain", false, "have each item explained")
+	flags.DurationVar(&f.deadline, "deadline", 0, "time from the request to its answer, such as 50ms (default as configured)")
 	flags.BoolVar(&f.wait, "wait", false, "wait for the results and print them")
 	flags.DurationVar(&f.timeout, "timeout", 30*time.Second, "longest wait for a further result")
 	outputVar(cmd, &f.output, "json", "table")

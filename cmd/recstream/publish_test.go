@@ -165,16 +165,51 @@ func checkHeaders(t *testing.T, r *kgo.Record, id string) {
 }
 
 func TestPublishOne(t *testing.T) {
-	address, environ := startBroker(t)
-	got := recstream(t, environ, "", "publish", "--id", "r1", "--user", "ada", "--mood", "funny",
-		"--group", "couple", "--session", "short", "--limit", "5")
-	if got.status != 0 {
-		t.Fatal(got.stderr)
+	tests := map[string]struct {
+		args []string
+		want string // up to the time
+	}{
+		"a moment": {[]string{"--user", "ada", "--mood", "funny", "--group", "couple", "--session", "short", "--limit", "5"},
+			`{"request_id":"r1","user_id":"ada","mood":"funny","group_size":"couple","session_length":"short","limit":5,`},
+		"wishes": {[]string{"--similar-to", "heat", "--pins", "up,spy", "--exclude", "ronin", "--exclude-seen", "--diversity", "0.5",
+			"--explain", "--deadline", "50ms"}, `{"request_id":"r1","limit":3,"exclude":["ronin"],"exclude_seen":true,"pins":["up","spy"],` +
+			`"similar_to":"heat","diversity":0.5,"explain":true,"deadline_ms":50,`},
+		"no diversity is one": {[]string{"--diversity", "0"}, `{"request_id":"r1","limit":3,"diversity":0,`},
 	}
-	value := string(published(t, address, 1)[0].Value)
-	want := `{"request_id":"r1","user_id":"ada","mood":"funny","group_size":"couple","session_length":"short","limit":5,"requested_at":"`
-	if !strings.HasPrefix(value, want) {
-		t.Errorf("got %s, want %s…", value, want)
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			address, environ := startBroker(t)
+			got := recstream(t, environ, "", append([]string{"publish", "--id", "r1"}, tt.args...)...)
+			if got.status != 0 {
+				t.Fatal(got.stderr)
+			}
+			if value := string(published(t, address, 1)[0].Value); !strings.HasPrefix(value, tt.want+`"requested_at":"`) {
+				t.Errorf("got %s, want %s…", value, tt.want)
+			}
+		})
+	}
+}
+
+func TestPublishOneRefuses(t *testing.T) {
+	tests := map[string]struct {
+		flag, value, want string
+	}{
+		"no items":              {"--limit", "0", "limit: must be at least 1"},
+		"too much diversity":    {"--diversity", "2", "diversity: must be from 0 to 1"},
+		"no number":             {"--diversity", "nan", "diversity: must be 0 to 1"},
+		"endless diversity":     {"--diversity", "inf", "diversity: must be 0 to 1"},
+		"negative deadline":     {"--deadline", "-1s", "deadline: must be at least 1ms"},
+		"deadline that is none": {"--deadline", "1us", "deadline: must be at least 1ms"},
+		"deadline too late":     {"--deadline", "25h", "deadline_ms: "},
+		"empty pin":             {"--pins", "up,", "pins[1]: must not be empty"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			got := recstream(t, nil, "", "publish", tt.flag, tt.value)
+			if got.status != exitUsage || !strings.Contains(got.stderr, "recstream: "+tt.want) {
+				t.Errorf("status %d: %s", got.status, got.stderr)
+			}
+		})
 	}
 }
 

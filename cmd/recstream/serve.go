@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 )
@@ -17,7 +20,7 @@ Kafka. Run as many instances as the topic has partitions: they share the work th
 
 It waits for servers that are away, at the start and later, and loses nothing meanwhile. The first SIGINT or
 SIGTERM lets the batches in hand finish, within consumer.drain_timeout; the second stops at once. Either way
-the next instance goes on where this one stopped.`,
+the next instance goes on where this one stopped. SIGHUP makes it look at the file of scoring.file at once.`,
 		Example: `  recstream serve --config recstream.yaml
   RECSTREAM_KAFKA_BROKERS=kafka:9092 RECSTREAM_DATABASE_URL=postgres://db/recstream recstream serve --migrate`,
 		Args: cobra.NoArgs,
@@ -38,6 +41,10 @@ func (a *app) serve(ctx context.Context, migrate bool) error {
 		return err
 	}
 	defer p.close()
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+	p.params.Hangups = hangups
 	if migrate {
 		if err := prepare(ctx, log, []step{{"migrations", func(ctx context.Context) error {
 			_, err := p.database.Migrate(ctx)

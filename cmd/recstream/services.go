@@ -8,8 +8,6 @@ import (
 
 	"recstream/consumer"
 	"recstream/internal/postgres"
-	"recstream/internal/profiles"
-	"recstream/internal/shadow"
 	"recstream/producer"
 	"recstream/schemas"
 	"recstream/scoring/profile"
@@ -33,21 +31,23 @@ func runAll(ctx context.Context, services []*consumer.Service) error {
 }
 
 // services are what reads topics: that of requests and, where it is on, that of feedback.
-func (p *pipeline) services(shadows *shadow.Shadows) []*consumer.Service {
+func (p *pipeline) services() []*consumer.Service {
 	k := p.cfg.Kafka
 	requests := p.consumerConfig(k.Group, k.Topics.Requests)
+	requests.Observer = p.observed(k.Topics.Requests, p.metrics.Requests)
 	requests.Events = consumer.Requests{
 		NewScorer: func() consumer.Scorer {
-			return &liveScorer{Scorer: p.engine.NewScorer(), shadows: shadows, log: p.log}
+			return &liveScorer{Scorer: p.engine.NewScorer(), shadows: p.shadows, metrics: p.metrics, log: p.log}
 		},
 		Ledger:   postgres.NewLedger(p.database, k.Group, p.cfg.Ledger.LookBack),
-		Profiles: profiles.NewCache(p.database, p.cfg.Profiles.CacheBytes, p.cfg.Profiles.CacheTTL, time.Now),
+		Profiles: p.profiles,
 	}
 	services := []*consumer.Service{consumer.New(requests)}
 	if p.cfg.Feedback.Enabled {
 		group := k.Group + feedbackSuffix
 		feedback := p.consumerConfig(group, k.Topics.Feedback)
-		feedback.Events = consumer.Feedback{Ledger: postgres.NewFeedbackLedger(p.database, group, p.applyFeedback)}
+		feedback.Events = consumer.Feedback{Ledger: postgres.NewFeedbackLedger(p.database, group, p.applyFeedback, p.cfg.Popularity.HalfLife)}
+		feedback.Observer = p.observed(k.Topics.Feedback, p.metrics.Feedback)
 		services = append(services, consumer.New(feedback))
 	}
 	return services

@@ -8,6 +8,7 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"recstream/consumer"
+	"recstream/internal/telemetry"
 )
 
 func TestServiceThatFailsStopsTheOthers(t *testing.T) {
@@ -25,14 +26,15 @@ func TestServiceThatFailsStopsTheOthers(t *testing.T) {
 
 func TestServicesReadFeedbackWhereItIsOn(t *testing.T) {
 	for _, enabled := range []bool{true, false} {
-		p := &pipeline{}
+		p := &pipeline{metrics: telemetry.New(telemetry.Build{}, telemetry.Sources{})}
+		p.lag.streams = map[string]*telemetry.Stream{}
 		p.cfg.Feedback.Enabled = enabled
 		p.client = &kafka.Client{}
 		want := 1
 		if enabled {
 			want = 2
 		}
-		if n := len(p.services(nil)); n != want {
+		if n := len(p.services()); n != want {
 			t.Errorf("feedback enabled %t: %d services, want %d", enabled, n, want)
 		}
 	}

@@ -137,10 +137,10 @@ func (s *session) prepare(ctx context.Context) (err error) {
 	if err := s.database.ImportItems(ctx, s.items, nil); err != nil {
 		return err
 	}
-	if s.engine, err = scoring.New(s.cfg.Scoring, scoring.Options{}); err != nil {
+	if s.engine, err = scoring.New(scoring.DefaultParams(), scoring.Options{}); err != nil {
 		return err
 	}
-	catalog := &upkeep.Catalog{Store: s.database, Engine: s.engine, Rules: s.cfg.Scoring.Rules, Log: s.log}
+	catalog := &upkeep.Catalog{Store: s.database, Engine: s.engine, Log: s.log}
 	if err := catalog.Refresh(ctx); err != nil {
 		return err
 	}

@@ -49,8 +49,8 @@ func (o *ownScorer) Begin() error { return nil }
 // End does nothing either.
 func (o *ownScorer) End() {}
 
-// NeedsProfiles is false: the model's features are of the context and the film.
-func (o *ownScorer) NeedsProfiles() bool { return false }
+// NeedsProfile is false: the model's features are of the context and the film.
+func (o *ownScorer) NeedsProfile(*schemas.Request) bool { return false }
 
 // Decide scores all candidates of the request.
 func (o *ownScorer) Decide(req *schemas.Request, _ *schemas.Profile, dst *schemas.Decision) error {

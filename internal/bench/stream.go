@@ -177,8 +177,8 @@ func (p *plainScorer) Begin() error { return nil }
 // End does nothing.
 func (p *plainScorer) End() {}
 
-// NeedsProfiles is false.
-func (p *plainScorer) NeedsProfiles() bool { return false }
+// NeedsProfile is false.
+func (p *plainScorer) NeedsProfile(*schemas.Request) bool { return false }
 
 // Decide takes the first candidates.
 func (p *plainScorer) Decide(req *schemas.Request, _ *schemas.Profile, dst *schemas.Decision) error {

@@ -78,7 +78,7 @@ func TestModelTroubleDegradesAndRecovers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.serve(t)
+		first := s.serve(t)
 		n := 0
 		// answeredBy publishes requests until one is answered as wanted.
 		answeredBy := func(tier schemas.Tier, degraded string) {
@@ -93,36 +93,45 @@ func TestModelTroubleDegradesAndRecovers(t *testing.T) {
 				return err == nil && row.tier == string(tier) && row.degraded == degraded, fmt.Sprint(row, err)
 			})
 		}
+		execute := func(statement string, args ...any) {
+			t.Helper()
+			if _, err := s.db.Pool().Exec(within(t), statement, args...); err != nil {
+				t.Fatal(err)
+			}
+		}
 		answeredBy(schemas.TierModel, "")
 		if err := os.Remove(s.modelPath()); err != nil {
 			t.Fatal(err)
 		}
-		answeredBy(schemas.TierPopular, string(schemas.ReasonModelMissing))
+		answeredBy(schemas.TierPrevious, "model_missing")
 		s.putModel(t, good[:len(good)/2])
-		answeredBy(schemas.TierPopular, string(schemas.ReasonModelLoadFailed))
+		answeredBy(schemas.TierPrevious, "model_load_failed")
 		s.putModel(t, []byte(strings.Replace(string(good), "mood_funny", "mood_bored", 1)))
-		answeredBy(schemas.TierPopular, string(schemas.ReasonFeatureMismatch))
+		answeredBy(schemas.TierPrevious, "feature_mismatch")
 		s.putModel(t, good)
 		answeredBy(schemas.TierModel, "")
 
-		// Without popularity the last tier answers; the catalogue is refreshed without a restart.
+		// One that was started without a model has no previous one either. The catalogue and the lists are
+		// refreshed without a restart.
 		if err := os.Remove(s.modelPath()); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.db.Pool().Exec(within(t), `UPDATE items SET popularity = NULL`); err != nil {
-			t.Fatal(err)
-		}
-		answeredBy(schemas.TierBasic, "model_missing,popularity_missing")
-		if _, err := s.db.Pool().Exec(within(t), `UPDATE items SET hidden = true`); err != nil {
-			t.Fatal(err)
-		}
+		first.stop(t)
+		s.serve(t)
+		answeredBy(schemas.TierPopular, "model_missing,previous_missing,no_history")
+		execute(`UPDATE items SET popularity = NULL`)
+		answeredBy(schemas.TierBasic, "model_missing,previous_missing,no_history,popularity_missing,no_editorial_list")
+		execute(`INSERT INTO editorial_lists (name, item_ids) SELECT 'all', array_agg(id) FROM items`)
+		answeredBy(schemas.TierEditorial, "model_missing,previous_missing,no_history,popularity_missing")
+		execute(`UPDATE items SET hidden = true`)
 		answeredBy(schemas.TierBasic, "model_missing,no_eligible_items")
 
 		results := 0
 		for _, partition := range s.readResults(t) {
 			for _, r := range partition {
 				results++
-				if (r.Tier == schemas.TierModel) != (len(r.Degraded) == 0) || (r.Tier == schemas.TierModel) != (r.Model != nil) {
+				ranked := r.Tier == schemas.TierModel || r.Tier == schemas.TierPrevious
+				if (r.Tier == schemas.TierModel) != (len(r.Degraded) == 0) || ranked != (r.Model != nil) {
 					t.Errorf("result does not say who answered: %s", r.value)
 				}
 			}

@@ -32,6 +32,22 @@ type Cache struct {
 	users map[string]*list.Element
 	order list.List // of *entry, the one asked for last in front
 	bytes int
+	stats Stats // but for Bytes
+}
+
+// Stats say how a cache fares.
+type Stats struct {
+	Hits, Misses uint64 // users asked for, by whether they were at hand
+	Bytes        int
+}
+
+// Stats returns how the cache fares since it was made.
+func (c *Cache) Stats() Stats {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	stats := c.stats
+	stats.Bytes = c.bytes
+	return stats
 }
 
 // entry is what is known of one user.
@@ -80,8 +96,10 @@ func (c *Cache) take(users []string, into map[string]*schemas.Profile, now time.
 		element := c.users[user]
 		if element == nil || now.Sub(element.Value.(*entry).read) >= c.ttl {
 			missing = append(missing, user)
+			c.stats.Misses++
 			continue
 		}
+		c.stats.Hits++
 		c.order.MoveToFront(element)
 		if p := element.Value.(*entry).profile; p != nil {
 			into[user] = p

@@ -240,3 +240,14 @@ func TestWhatIsAtHandAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations, want none", n)
 	}
 }
+
+func TestStatsCountUsers(t *testing.T) {
+	b := newBench(1<<20, time.Minute)
+	b.fetch(t, []string{"a", "b", "nobody"}, "a", "b", "nobody", "")
+	b.fetch(t, []string{"c"}, "a", "c", "nobody")
+	b.now = b.now.Add(time.Hour)
+	b.fetch(t, []string{"a"}, "a")
+	if s := b.Stats(); s.Hits != 2 || s.Misses != 5 || s.Bytes != b.bytes || s.Bytes == 0 {
+		t.Errorf("stats %+v, want 2 hits and 5 misses", s)
+	}
+}

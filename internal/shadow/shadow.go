@@ -88,6 +88,9 @@ func (s *Shadows) Offer(req *schemas.Request, profile *schemas.Profile, scoredAt
 // Dropped is the number of requests and of shadow decisions that were dropped.
 func (s *Shadows) Dropped() int64 { return s.dropped.Load() }
 
+// Queued is the number of requests that wait.
+func (s *Shadows) Queued() int { return len(s.queue) }
+
 // Scored is the number of shadow decisions that were stored.
 func (s *Shadows) Scored() int64 { return s.scored.Load() }
 

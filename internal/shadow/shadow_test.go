@@ -109,7 +109,7 @@ func TestShadowsAreScoredAndStored(t *testing.T) {
 	for _, d := range store.rows {
 		got += fmt.Sprint(" ", d.RequestID, " ", *d.Experiment, " ", d.Tier, " ", d.Degraded, " ", d.Considered, " ", d.ScoredAt.Equal(at))
 	}
-	if want := "2 2 0 r {trial next} model [] 2 true r {trial lost} popular [model_missing] 2 true"; got != want {
+	if want := "2 2 0 r {trial next} model [] 2 true r {trial lost} popular [model_missing previous_missing no_history] 2 true"; got != want {
 		t.Errorf("stored\n %s\nwant\n %s", got, want)
 	}
 }
