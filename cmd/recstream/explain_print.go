@@ -30,7 +30,11 @@ func (s *shownDecision) printHead(w io.Writer) error {
 			fmt.Fprintf(&b, "%-10s  %s\n", name, text)
 		}
 	}
-	line("request", fmt.Sprintf("%s, read from %s/%d@%d", s.RequestID, s.Source.Topic, s.Source.Partition, s.Source.Offset))
+	request := s.RequestID
+	if s.Source.Topic != "" { // of a simulation there is none
+		request += fmt.Sprintf(", read from %s/%d@%d", s.Source.Topic, s.Source.Partition, s.Source.Offset)
+	}
+	line("request", request)
 	line("requested", s.RequestedAt)
 	line("scored", scored)
 	line("user", orElse(s.UserID, "anonymous"))

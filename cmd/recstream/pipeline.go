@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -102,11 +103,16 @@ func (p *pipeline) close() {
 
 // run prepares what the stream needs, then consumes until ctx ends and has drained. ready, if not nil, is
 // called when everything is prepared.
-func (p *pipeline) run(ctx context.Context, ready func()) error {
+func (p *pipeline) run(ctx context.Context, ready func()) (err error) {
+	web, err := p.startWeb(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, web.close()) }()
 	partitions := &upkeep.Partitions{Database: p.database, Now: time.Now, Log: p.log,
 		Keep: postgres.Partitions{Ahead: p.cfg.Ledger.PartitionsAhead, Retention: p.cfg.Ledger.Retention}}
 
-	models, popularity, editorial := p.models(), p.followPopularity(), p.followEditorial()
+	models, popularity, editorial := p.models(p.database), p.followPopularity(), p.followEditorial()
 
 	steps := []step{
 		{"database", p.checkMigrations},
@@ -135,7 +141,8 @@ func (p *pipeline) run(ctx context.Context, ready func()) error {
 	}
 	defer loops.Wait()
 	defer stopUpkeep()
-	return runAll(ctx, services)
+	web.open()
+	return runAll(web.drained, services)
 }
 
 // followPopularity takes up what outcomes say of the items' popularity.
@@ -166,17 +173,23 @@ func (p *pipeline) followEditorial() *upkeep.Follow {
 		}}
 }
 
+// modelStore is what upkeep asks of a database for models, whether of a store or of a path.
+type modelStore interface {
+	upkeep.DeploymentStore
+	upkeep.ModelStore
+}
+
 // models is what keeps the engine's models up to date: those of a store, or the one of a path.
-func (p *pipeline) models() interface {
+func (p *pipeline) models(store modelStore) interface {
 	Refresh(context.Context) error
 	Run(context.Context)
 } {
 	m := p.cfg.Model
 	if m.Store == "" {
 		return &upkeep.Model{Path: m.Path, Name: m.Name, Version: m.Version, SHA256: m.SHA256,
-			Store: p.database, Engine: p.engine, Interval: m.ReloadInterval, Log: p.log}
+			Store: store, Engine: p.engine, Interval: m.ReloadInterval, Log: p.log}
 	}
-	return &upkeep.Deployment{Models: model.Store{Dir: m.Store}, Store: p.database, Engine: p.engine,
+	return &upkeep.Deployment{Models: model.Store{Dir: m.Store}, Store: store, Engine: p.engine,
 		Interval: m.ReloadInterval, Log: p.log}
 }
 

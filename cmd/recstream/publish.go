@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"strings"
 	"time"
 
@@ -13,7 +12,6 @@ import (
 
 	"recstream/internal/config"
 	"recstream/internal/kafkaconn"
-	"recstream/schemas"
 )
 
 // publishFlags are what the command line of publish says.
@@ -27,22 +25,12 @@ type publishFlags struct {
 	seed     uint64
 	users    int
 
-	id, user, mood, group, session string
-	limit                          int
-	similarTo                      string
-	exclude, pins                  []string
-	excludeSeen, explain           bool
-	diversity                      float64 // NaN leaves it to the configuration
-	deadline                       time.Duration
+	requestFlags
 
 	wait    bool
 	timeout time.Duration
 	output  string
 }
-
-// single are the flags that describe one request of one's own.
-var single = []string{"id", "user", "mood", "group", "session", "limit",
-	"similar-to", "pins", "exclude", "exclude-seen", "diversity", "explain", "deadline"}
 
 func newPublishCommand(app *app) *cobra.Command {
 	var f publishFlags
@@ -93,20 +81,7 @@ func (f *publishFlags) register(cmd *cobra.Command) {
 	flags.Float64Var(&f.rate, "rate", 0, "requests a second (default as fast as it goes)")
 	flags.Uint64Var(&f.seed, "seed", 0, "seed of --generate (default another one each time)")
 	flags.IntVar(&f.users, "users", 1000, "households of --generate")
-	flags.StringVar(&f.id, "id", "", "request id (default a new UUID)")
-	flags.StringVar(&f.user, "user", "", "user id (default anonymous)")
-	enumVar(cmd, flags, &f.mood, "mood", "", "the user's mood", "funny", "action", "dramatic", "relaxing")
-	enumVar(cmd, flags, &f.group, "group", "", "the user's company", "solo", "couple", "group")
-	enumVar(cmd, flags, &f.session, "session", "", "the user's time", "short", "medium", "binge")
-	flags.IntVar(&f.limit, "limit", schemas.DefaultLimit, "items wanted")
-	flags.StringVar(&f.similarTo, "similar-to", "", "`ITEM` to find the like of")
-	flags.StringSliceVar(&f.pins, "pins", nil, "`ITEMS` to come first, separated by commas")
-	flags.StringSliceVar(&f.exclude, "exclude", nil, "`ITEMS` not to be returned, separated by commas")
-	flags.BoolVar(&f.excludeSeen, "exclude-seen", false, "return nothing that the user has seen")
-	flags.Float64Var(&f.diversity, "diversity", math.NaN(), "weight of difference against score, `0..1` (default as configured)")
-	flags.Lookup("diversity").DefValue = "0" // the description says it
-	flags.BoolVar(&f.explain, "explain", false, "have each item explained")
-	flags.DurationVar(&f.deadline, "deadline", 0, "time from the request to its answer, such as 50ms (default as configured)")
+	f.requestFlags.register(cmd)
 	flags.BoolVar(&f.wait, "wait", false, "wait for the results and print them")
 	flags.DurationVar(&f.timeout, "timeout", 30*time.Second, "longest wait for a further result")
 	outputVar(cmd, &f.output, "json", "table")

@@ -12,7 +12,6 @@ import (
 	"math"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -83,45 +82,9 @@ func (f *publishFlags) events(cmd *cobra.Command, app *app) (eventSeq, error) {
 	case "--generate":
 		return f.generated(flags.Changed("seed"))
 	default:
-		return f.one(flags.Changed("diversity"))
+		r, err := f.request(cmd)
+		return func(yield func(*event, error) bool) { yield(&event{request: r}, nil) }, err
 	}
-}
-
-// one yields the request that the flags describe; diverse says that they give a diversity.
-func (f *publishFlags) one(diverse bool) (eventSeq, error) {
-	e := &event{request: schemas.Request{
-		RequestID: f.id, UserID: f.user, Limit: f.limit, SimilarTo: f.similarTo, Pins: f.pins, Exclude: f.exclude,
-		ExcludeSeen: f.excludeSeen, Diversity: f.diversity, Explain: f.explain, DeadlineMS: int(f.deadline.Milliseconds()),
-	}}
-	if e.request.RequestID == "" {
-		e.request.RequestID = newUUID()
-	}
-	// The flags took known words only.
-	e.request.Mood, _ = schemas.ParseMood(f.mood)
-	e.request.GroupSize, _ = schemas.ParseGroupSize(f.group)
-	e.request.SessionLength, _ = schemas.ParseSessionLength(f.session)
-	var refusal *schemas.DecodeError
-	err := schemas.DecodeRequest(schemas.AppendRequest(nil, &e.request), &schemas.Request{})
-	if errors.As(err, &refusal) {
-		return nil, usagef("%s: %s", refusal.Field, refusal.Detail)
-	}
-	if err := f.checkLeftOut(diverse); err != nil {
-		return nil, err
-	}
-	return func(yield func(*event, error) bool) { yield(e, nil) }, nil
-}
-
-// checkLeftOut refuses values that an event does not have, and that would be left out of it in silence.
-func (f *publishFlags) checkLeftOut(diverse bool) error {
-	switch {
-	case f.limit == 0:
-		return usagef("limit: must be at least 1")
-	case f.deadline != 0 && f.deadline < time.Millisecond:
-		return usagef("deadline: must be at least 1ms")
-	case diverse && (math.IsNaN(f.diversity) || math.IsInf(f.diversity, 0)):
-		return usagef("diversity: must be 0 to 1")
-	}
-	return nil
 }
 
 // generated yields made-up requests; without a seed, another sequence each time.

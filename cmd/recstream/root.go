@@ -91,9 +91,11 @@ Exit status:
 		newPublishCommand(app),
 		newCheckCommand(app),
 		newExplainCommand(app),
+		newSimulateCommand(app),
 		newFeaturesCommand(app),
 		newConfigCommand(app),
 		newSchemaCommand(app),
+		newStatusCommand(app),
 		newVersionCommand(app),
 	)
 	app.markStart(root)
