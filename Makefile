@@ -53,6 +53,11 @@ bench: ## Measure requests/s end to end on Apache Kafka; OUT=f.json writes the f
 	@scripts/kafka.sh install >/dev/null
 	@postgres=$$(scripts/postgres.sh install); RECSTREAM_PG_BIN="$$postgres" go run ./internal/bench -out '$(OUT)'
 
+.PHONY: bench-http
+bench-http: ## Measure the wait for a result over HTTP, beside that over Kafka alone; OUT=f.json
+	@scripts/kafka.sh install >/dev/null
+	@postgres=$$(scripts/postgres.sh install); RECSTREAM_PG_BIN="$$postgres" go run ./internal/bench/latency -out '$(OUT)'
+
 .PHONY: bench-forest
 bench-forest: ## Measure scoring beside leaves, LightGBM and compiled trees; OUT=f.json, QUICK=1
 	@QUICK='$(QUICK)' scripts/bench-forest.sh -out '$(OUT)'

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
+
+	"github.com/cenkalti/backoff/v4"
 
 	"recstream/schemas"
 )
@@ -118,27 +121,52 @@ func (p *Publisher) gather(batch []*letter) []*letter {
 	return batch
 }
 
-// send writes a batch. What a failed write leaves behind is not written later: its senders are told, and the
-// next one begins with an outbox of its own.
-func (p *Publisher) send(ctx context.Context, batch []*letter) (err error) {
+// send writes a batch, and tries again while somebody waits for it: what is sent twice, the broker drops. What is
+// given up is not written later: its senders are told, and the next batch begins with an outbox of its own.
+func (p *Publisher) send(ctx context.Context, batch []*letter) error {
+	policy := backoff.NewExponentialBackOff(backoff.WithInitialInterval(20*time.Millisecond), backoff.WithMultiplier(2),
+		backoff.WithMaxInterval(500*time.Millisecond), backoff.WithMaxElapsedTime(0))
+	added := false
+	var last error
+	_ = backoff.Retry(func() error {
+		if last != nil && !awaited(batch) {
+			return backoff.Permanent(last)
+		}
+		last = p.attempt(ctx, batch, &added)
+		return last
+	}, backoff.WithContext(policy, ctx))
+	if last != nil {
+		p.outbox = nil
+	}
+	return last
+}
+
+// awaited reports whether a sender still waits.
+func awaited(batch []*letter) bool {
+	return slices.ContainsFunc(batch, func(l *letter) bool { return l.ctx.Err() == nil })
+}
+
+// attempt flushes the outbox, into which the batch is added once.
+func (p *Publisher) attempt(ctx context.Context, batch []*letter, added *bool) (err error) {
 	defer func() { // a panic would end the process, and with it the partitions that are being consumed
 		if v := recover(); v != nil {
 			err = fmt.Errorf("publish to %s: panic: %v", p.cfg.Topic, v)
-		}
-		if err != nil {
-			p.outbox = nil
+			p.outbox, *added = nil, false
 		}
 	}()
-	if err := p.open(ctx); err != nil {
-		return err
+	if !*added {
+		if err := p.open(ctx); err != nil {
+			return err
+		}
+		now := p.cfg.Now()
+		for _, l := range batch {
+			p.outbox.addEvent(&l.event, now)
+		}
+		*added = true
 	}
-	now := p.cfg.Now()
-	for _, l := range batch {
-		p.outbox.addEvent(&l.event, now)
-	}
-	// The second attempt is for a partition whose leader has moved, and costs no copy: a broker knows the batch.
-	if err = p.outbox.Flush(ctx); err != nil && ctx.Err() == nil {
-		err = p.outbox.Flush(ctx)
+	err = p.outbox.Flush(ctx)
+	if outdated := (*outdatedError)(nil); errors.As(err, &outdated) {
+		p.outbox, *added = nil, false
 	}
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -125,6 +126,39 @@ func TestPublishWhileTheBrokerIsAway(t *testing.T) {
 		if id := headerMap(r)[schemas.HeaderID]; id == "r1" {
 			t.Error("what nobody waits for any more was published")
 		}
+	}
+}
+
+// TestPublishThroughTrouble has the broker refuse for a while what a publisher needs.
+func TestPublishThroughTrouble(t *testing.T) {
+	for name, fault := range map[string]kfake.Fault{
+		"producer id": {Keys: []kmsg.Key{kmsg.InitProducerID}, TopLevel: true, Err: kerr.CoordinatorLoadInProgress, Count: 3},
+		"write":       {Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.NotEnoughReplicas, Count: 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			broker := startBroker(t, devstack.BrokerOptions{})
+			p := runPublisher(t, broker)
+			refusals := broker.Cluster().Fault(fault)
+			must(t, p.Publish(deadline(t), asked(1)))
+			records(t, broker, results, 1)
+			if n := refusals.Hits(); n != 3 {
+				t.Errorf("the broker refused %d times, want 3", n)
+			}
+		})
+	}
+}
+
+// TestPublishToATopicMadeAnew has another number of partitions.
+func TestPublishToATopicMadeAnew(t *testing.T) {
+	broker := startBroker(t, devstack.BrokerOptions{})
+	p := runPublisher(t, broker)
+	for i := range 20 {
+		must(t, p.Publish(deadline(t), asked(i)))
+	}
+	must(t, broker.Cluster().DeleteTopic(results))
+	must(t, broker.Cluster().CreateTopic(results, 1, nil))
+	for i := range 20 {
+		must(t, p.Publish(deadline(t), asked(i)))
 	}
 }
 

@@ -3,6 +3,7 @@ package scoring
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -59,7 +60,7 @@ type rater interface {
 	Score(x []float64, candidates []int32, pairs, out []float64)
 }
 
-func bind(ctx context.Context, m *model.Model, c *catalog.Snapshot, maxBytes int64) (*boundModel, error) {
+func bind(ctx context.Context, m *model.Model, c *catalog.Snapshot, opts *Options) (*boundModel, error) {
 	b := &boundModel{model: m, ref: &m.Ref, features: m.Features(), predict: m.Prediction}
 	items := make([]float64, 0, c.Len()*b.features.NumItems())
 	for i := range c.Items() {
@@ -67,13 +68,14 @@ func bind(ctx context.Context, m *model.Model, c *catalog.Snapshot, maxBytes int
 		items = items[:at+b.features.NumItems()]
 		b.features.Item(items[at:], c.Item(int32(i)))
 	}
-	evaluator, err := forest.NewEvaluator(ctx, m.Forest(), forestParts(b.features.Parts()), items, c.Len(), forest.Options{MaxBytes: maxBytes})
+	evaluator, err := forest.NewEvaluator(ctx, m.Forest(), forestParts(b.features.Parts()), items, c.Len(), forest.Options{MaxBytes: opts.MaxBytes})
 	if err != nil {
 		return nil, fmt.Errorf("model %s %s: %w", m.Ref.Name, m.Ref.Version, err)
 	}
 	b.newRater = func() rater { return evaluator.NewScorer() }
-	b.info = Evaluator{Model: m.Ref, Method: evaluator.Method(), Bytes: evaluator.Bytes(), Remembered: b.features.ContextOnly()}
-	if b.features.ContextOnly() {
+	remembered := b.features.ContextOnly() && !slices.Contains(opts.Without, CacheScores)
+	b.info = Evaluator{Model: m.Ref, Method: evaluator.Method(), Bytes: evaluator.Bytes(), Remembered: remembered}
+	if remembered {
 		b.memo = newMemo(c.Len())
 	}
 	return b, nil

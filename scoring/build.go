@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"slices"
 
 	"recstream/schemas"
 	"recstream/scoring/fallback"
@@ -108,6 +109,9 @@ func (b *builder) arm(x Arm, previous *model.Model) (*arm, error) {
 		b.state.personal = b.state.personal || r.model != nil && r.model.features.NeedsProfile()
 	}
 	b.state.personal = b.state.personal || a.params.Rank.Weights.Affinity > 0
+	if !slices.Contains(b.engine.opts.Without, CacheAnswers) {
+		a.answers = newAnswers(a)
+	}
 	b.state.arms = append(b.state.arms, a)
 	return a, nil
 }
@@ -200,7 +204,7 @@ func (b *builder) bind(m *model.Model) (*boundModel, error) {
 	bound := b.bound(m)
 	if bound == nil {
 		var err error
-		if bound, err = bind(b.ctx, m, b.state.catalog, b.engine.opts.MaxBytes); err != nil {
+		if bound, err = bind(b.ctx, m, b.state.catalog, &b.engine.opts); err != nil {
 			return nil, err
 		}
 	}

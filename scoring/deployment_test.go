@@ -35,20 +35,24 @@ var personal = []feature.Feature{
 
 // personalModel is a bundle with random trees over the personal features.
 func personalModel(t testing.TB, version string) *model.Model {
+	return randomModel(t, version, personal, [][]float64{{0.5}, {1940, 1960, 1985, 2010}, {0.5, 2, 5}, {-1, 0.1, 1, 3}})
+}
+
+// randomModel is a bundle with random trees over features, whose splits are at the thresholds, by feature.
+func randomModel(t testing.TB, version string, features []feature.Feature, thresholds [][]float64) *model.Model {
 	t.Helper()
 	random := rand.New(rand.NewPCG(uint64(len(version)), uint64(version[0])))
-	thresholds := [][]float64{{0.5}, {1940, 1960, 1985, 2010}, {0.5, 2, 5}, {-1, 0.1, 1, 3}}
 	var names []string
-	for _, f := range personal {
+	for _, f := range features {
 		names = append(names, f.Name)
 	}
 	text := lightGBM(names, 40, func() (feature int, threshold, left, right float64) {
-		feature = random.IntN(4)
+		feature = random.IntN(len(features))
 		return feature, thresholds[feature][random.IntN(len(thresholds[feature]))], random.NormFloat64(), random.NormFloat64()
 	})
 	dir := t.TempDir()
 	manifest := model.Manifest{Name: "personal", Version: version, File: "model.txt", Format: "lightgbm",
-		Objective: "binary sigmoid:1", SHA256: model.Digest(text), Features: personal}
+		Objective: "binary sigmoid:1", SHA256: model.Digest(text), Features: features}
 	encoded, err := manifest.Encode()
 	if err != nil {
 		t.Fatal(err)

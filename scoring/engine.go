@@ -62,12 +62,15 @@ type Options struct {
 	Now func() time.Time
 	// Changed, if not nil, is told when a tier is left alone, tried again, and trusted again. It must not block.
 	Changed func(TierChange)
+	// Without are caches to do without, to see what they are worth. Decisions are the same.
+	Without []Cache
 }
 
 // Engine holds what decisions depend on beside the request. Its methods may be called from any goroutine, also
 // while scorers decide.
 type Engine struct {
-	opts Options
+	opts   Options
+	looked [numCaches]totals
 
 	mu      sync.Mutex // serializes the setters; held while evaluators are built
 	inputs  inputs
@@ -84,8 +87,8 @@ type inputs struct {
 	lists      []schemas.EditorialList
 }
 
-// state is what decisions are made with. It is replaced as a whole, never changed, but for memos, which
-// remember, and for the watches over tiers.
+// state is what decisions are made with. It is replaced as a whole, never changed, but for memos and
+// answers, which remember, and for the watches over tiers.
 type state struct {
 	params      *Params
 	version     string            // of params
@@ -116,6 +119,7 @@ type arm struct {
 	popularity *popularity.Table
 	outcomes   []schemas.ItemPopularity // that the popularity is of
 	rungs      []rung
+	answers    *answers // nil where none are remembered
 }
 
 // New returns an engine without a catalogue and without a model, which is ReasonModelMissing. The error

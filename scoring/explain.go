@@ -48,7 +48,7 @@ func (s *Scorer) facts(q *question, best *rank.Ranked, dst *schemas.Decision) ex
 		Tier: dst.Tier, Context: q.req.Context, Suits: q.req.Candidates == nil && !best.Pinned,
 		Item: item, Profile: q.profile, Terms: best.Terms, Pinned: best.Pinned,
 		Boosts: a.plan.ActiveBoosts(nil, best.Item, q.req.RequestedAt),
-		New:    s.isNew(best.Item, q.req.RequestedAt),
+		New:    s.isNew(item.AddedAt, q.req.RequestedAt),
 	}
 	if i, ok := a.catalog.Lookup(q.req.SimilarTo); ok {
 		f.SimilarTo = a.catalog.Item(i)

@@ -44,6 +44,7 @@ func (e *Engine) patch(change func(r *rung)) {
 	for i := range a.rungs {
 		change(&a.rungs[i])
 	}
+	a.answers = newAnswers(&a)
 	next.base, next.arms = &a, []*arm{&a}
 	e.state.Store(&next)
 }

@@ -41,6 +41,16 @@ func (m *memo) column(c schemas.Context) column {
 	return *p.Load()
 }
 
+// bytes is how much memory the columns take.
+func (m *memo) bytes() (sum int64) {
+	for i := range m.columns {
+		if m.columns[i].Load() != nil {
+			sum += 8 * int64(m.items)
+		}
+	}
+	return sum
+}
+
 // read writes the remembered scores of the candidates to out, and returns those that have none, with their
 // places in out; both lists are appended to what is given.
 func (col column) read(candidates []int32, out []float64, missing, places []int32) (m, p []int32) {

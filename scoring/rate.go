@@ -17,7 +17,9 @@ func (s *Scorer) rankByModel(r *rung, q *question) schemas.Reason {
 	if s.missing(m, q) > s.arm.params.Fallback.MaxMissingFeatures {
 		return schemas.ReasonMissingFeatures
 	}
-	if !s.rate(m, q) {
+	rated := s.rate(m, q)
+	s.stages.Score += s.engine.opts.Now().Sub(s.asked)
+	if !rated {
 		return schemas.ReasonDeadlineExceeded
 	}
 	if reason := s.suspect(r); reason != "" {
@@ -68,8 +70,8 @@ func (s *Scorer) suspect(r *rung) schemas.Reason {
 // verify walks the trees for the best item, now and then, and compares: a score is what the model says, whatever
 // the evaluator.
 func (s *Scorer) verify(m *boundModel, q *question) schemas.Reason {
-	every := s.arm.params.Fallback.VerifyEvery
-	if s.verified++; every == 0 || s.verified < every || m.model == nil {
+	due := s.verifyDue()
+	if s.verified++; !due || m.model == nil {
 		return ""
 	}
 	s.verified = 0
@@ -83,6 +85,12 @@ func (s *Scorer) verify(m *boundModel, q *question) schemas.Reason {
 	return ""
 }
 
+// verifyDue reports whether a model's next decision is to be verified.
+func (s *Scorer) verifyDue() bool {
+	every := s.arm.params.Fallback.VerifyEvery
+	return every > 0 && s.verified+1 >= every
+}
+
 // rate leaves the raw scores of the eligible items in the buffers: remembered, or made. It returns false when there
 // was no time for that.
 func (s *Scorer) rate(m *boundModel, q *question) bool {
@@ -93,6 +101,8 @@ func (s *Scorer) rate(m *boundModel, q *question) bool {
 	}
 	column := m.memo.column(q.req.Context)
 	b.missing, b.places = column.read(q.eligible, raw, b.missing[:0], b.places[:0])
+	l := &s.looked[scoresCache]
+	l.hits, l.misses = l.hits+uint64(len(raw)-len(b.missing)), l.misses+uint64(len(b.missing))
 	if len(b.missing) == 0 {
 		return true
 	}

@@ -34,7 +34,10 @@ type Scorer struct {
 	verified     int  // decisions of models since one was evaluated in a second way
 	buffers      buffers
 	faded        schemas.Profile // of the request in hand, as of its time
+	newest       time.Time       // when the newest item of the answer was added; zero where that is not known
+	asked        time.Time       // when the tier in hand was asked
 	stages       Stages
+	looked       [numCaches]lookups // of the batch
 	lastPanic    *PanicError
 }
 
@@ -55,7 +58,8 @@ type buffers struct {
 // Stages are how long the stages of a decision took.
 type Stages struct {
 	Filter time.Duration // to find the eligible items
-	Rank   time.Duration // for all tiers that were asked, scoring included
+	Score  time.Duration // to make what models say of them, features included; 0 where none was asked
+	Rank   time.Duration // for all else: to choose and order, or to find the answer that was remembered
 }
 
 // NewScorer returns a scorer for one worker.
@@ -99,6 +103,7 @@ func (s *Scorer) Begin() error {
 
 // End lets go of what Begin took, so that a scorer without work keeps no old models and catalogues in memory.
 func (s *Scorer) End() {
+	s.tell()
 	for m, r := range s.raters {
 		m.raters.Put(r)
 	}
@@ -204,7 +209,7 @@ func (s *Scorer) Shadow(n int, req *schemas.Request, known *schemas.Profile, dst
 
 func (s *Scorer) decide(a *arm, ref *schemas.ExperimentRef, req *schemas.Request, known *schemas.Profile, dst *schemas.Decision) (err error) {
 	s.lastPanic, s.arm, s.answering = nil, a, nil
-	s.ranked = s.ranked[:0]
+	s.ranked, s.newest, s.stages = s.ranked[:0], time.Time{}, Stages{}
 	defer func() {
 		if v := recover(); v != nil {
 			s.lastPanic = &PanicError{Value: v, Stack: debug.Stack()}
@@ -224,16 +229,18 @@ func (s *Scorer) decide(a *arm, ref *schemas.ExperimentRef, req *schemas.Request
 	q.deadline = s.deadline(req)
 	filtered := s.engine.opts.Now()
 	dst.Considered = len(q.eligible)
-	if len(q.eligible) == 0 {
+	switch {
+	case len(q.eligible) == 0:
 		s.answerNothing(dst)
-	} else {
+	case !s.recall(q, dst):
 		s.descend(q, dst)
 	}
 	s.noteColdStart(q, dst)
 	if s.wantsExplanation(req) {
 		s.explain(q, dst)
 	}
-	s.stages = Stages{Filter: filtered.Sub(began), Rank: s.engine.opts.Now().Sub(filtered)}
+	s.stages.Filter = filtered.Sub(began)
+	s.stages.Rank = s.engine.opts.Now().Sub(filtered) - s.stages.Score
 	return nil
 }
 
@@ -295,13 +302,12 @@ func (s *Scorer) noteColdStart(q *question, dst *schemas.Decision) {
 	if q.req.Context == (schemas.Context{}) {
 		dst.ColdStart = append(dst.ColdStart, schemas.ColdEmptyContext)
 	}
-	if slices.ContainsFunc(s.ranked, func(r rank.Ranked) bool { return s.isNew(r.Item, q.req.RequestedAt) }) {
+	if s.isNew(s.newest, q.req.RequestedAt) {
 		dst.ColdStart = append(dst.ColdStart, schemas.ColdNewItem)
 	}
 }
 
-// isNew reports whether an item came into the catalogue of late.
-func (s *Scorer) isNew(item int32, at time.Time) bool {
-	added := s.arm.catalog.Item(item).AddedAt
+// isNew reports whether an item that was added then came into the catalogue of late.
+func (s *Scorer) isNew(added, at time.Time) bool {
 	return !at.IsZero() && !added.IsZero() && at.Sub(added) < s.arm.params.Fallback.NewItemAge
 }

@@ -16,6 +16,7 @@ type question struct {
 	profile  *schemas.Profile // as of the request's time; nil is unknown
 	eligible []int32
 	deadline time.Time // of the answer; zero is none
+	slots    *slots    // where the answer may be remembered; nil for nowhere
 }
 
 // ranks are the ways to rank, by tier: each leaves the best of the eligible items in the scorer, or returns the
@@ -38,6 +39,9 @@ func (s *Scorer) descend(q *question, dst *schemas.Decision) {
 		reason := s.try(r, q)
 		if reason == "" {
 			s.answer(r, dst)
+			if i == 0 {
+				s.remember(q, dst)
+			}
 			return
 		}
 		dst.Degraded = append(dst.Degraded, reason)
@@ -74,6 +78,7 @@ func (s *Scorer) try(r *rung, q *question) (reason schemas.Reason) {
 		return schemas.ReasonDeadlineExceeded
 	}
 	now := s.engine.opts.Now()
+	s.asked = now
 	if !r.watch.breaker.Allow(now) {
 		return schemas.ReasonCircuitOpen
 	}
@@ -243,6 +248,9 @@ func (s *Scorer) answer(r *rung, dst *schemas.Decision) {
 			scored.Prediction = best.Prediction
 		}
 		dst.Items = append(dst.Items, scored)
+		if item.AddedAt.After(s.newest) {
+			s.newest = item.AddedAt
+		}
 		if best.Pinned {
 			dst.Pinned++
 		}

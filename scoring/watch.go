@@ -117,6 +117,11 @@ func (r *rung) status() TierStatus {
 	return t
 }
 
+// trusted reports whether the tier, which can be asked, would be asked now as a matter of course, and believed.
+func (r *rung) trusted() bool {
+	return r.watch.breaker.Closed() && (r.watch.drift == nil || !r.watch.drift.Exceeded())
+}
+
 // steady reports whether the tier answers as far as one can tell.
 func (r *rung) steady() bool {
 	if r.reason != "" {

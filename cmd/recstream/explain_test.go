@@ -99,7 +99,7 @@ func TestExplainPrints(t *testing.T) {
 		{"nothing kept", unkept, whole + notKept},
 		{"nothing dropped", undropped, kept + "\nNo dropped items were kept: there were none, or the scoring parameter explain.max_dropped is 0.\n"},
 		{"no items", empty, head + "\nThe answer has no items.\n" + notKept},
-		{"next to nothing", bare, `request     r2, read from /0@0
+		{"next to nothing", bare, `request     r2
 scored      1970-01-01T00:00:00Z, in 0.000 ms
 user        anonymous
 context     nothing was said

@@ -21,7 +21,11 @@ func (p *pipeline) newMetrics() *telemetry.Metrics {
 		Catalog: func() telemetry.Catalog { return telemetry.Catalog(p.catalog.State()) },
 		Caches: func() []telemetry.Cache {
 			s := p.profiles.Stats()
-			return []telemetry.Cache{{Name: "profiles", Hits: s.Hits, Misses: s.Misses, Bytes: int64(s.Bytes)}}
+			list := []telemetry.Cache{{Name: "profiles", Hits: s.Hits, Misses: s.Misses, Bytes: int64(s.Bytes)}}
+			for _, c := range p.engine.Caches() {
+				list = append(list, telemetry.Cache(c))
+			}
+			return list
 		},
 		Shadows: func() telemetry.Shadows {
 			return telemetry.Shadows{Queued: p.shadows.Queued(), Stored: p.shadows.Scored(), Dropped: p.shadows.Dropped()}

@@ -163,6 +163,7 @@ func TestMetricsOfAKnownWorkload(t *testing.T) {
 		"request_queue_duration_seconds":                           230,
 		"decision_stage_duration_seconds stage=whole":              230,
 		"decision_stage_duration_seconds stage=filter":             230,
+		"decision_stage_duration_seconds stage=score":              230,
 		"decision_stage_duration_seconds stage=rank":               230,
 		"served_prediction":                                        690, // three items each
 		"batch_stage_duration_seconds stage=decide " + feedback:    0,

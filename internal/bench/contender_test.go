@@ -124,7 +124,7 @@ func TestPlainScorerTakesTheFirstCandidates(t *testing.T) {
 func TestObviousResultIsThatOfRecstream(t *testing.T) {
 	s := newTestSession(t)
 	var d schemas.Decision
-	req := schemas.Request{RequestID: "r-1", UserID: "u-1", Limit: 3, RequestedAt: time.Unix(1_700_000_000, 0).UTC()}
+	req := schemas.Request{RequestID: "r-1", UserID: "u-1", Context: schemas.Context{Mood: schemas.MoodFunny}, Limit: 3, RequestedAt: time.Unix(1_700_000_000, 0).UTC()}
 	if err := s.engine.NewScorer().Decide(&req, nil, &d); err != nil {
 		t.Fatal(err)
 	}

@@ -59,7 +59,7 @@ func TestTokensAreHidden(t *testing.T) {
 	var logged strings.Builder
 	slog.New(slog.NewJSONHandler(&logged, nil)).Info("x", "tokens", cfg.HTTP.Tokens)
 	for how, text := range map[string]string{
-		"%v": fmt.Sprintf("%v", cfg), "%+v": fmt.Sprintf("%+v", cfg), "%#v": fmt.Sprintf("%#v", cfg), "%s": fmt.Sprintf("%s", cfg.HTTP.Tokens),
+		"%v": fmt.Sprintf("%v", cfg), "%+v": fmt.Sprintf("%+v", cfg), "%#v": fmt.Sprintf("%#v", cfg), "text": cfg.HTTP.Tokens.String(),
 		"YAML": string(yaml), "slog": logged.String(),
 	} {
 		if strings.Contains(text, string(exampleToken)) {

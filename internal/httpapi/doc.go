@@ -98,11 +98,13 @@ type ServingModel struct {
 
 // Tier is a rung of the fallback ladder.
 type Tier struct {
-	Tier   string     `json:"tier"`
-	Model  *ModelRef  `json:"model"` // nil where it has none
-	State  string     `json:"state"` // of its breaker
-	Since  *time.Time `json:"since,omitempty"`
-	Reason string     `json:"reason,omitempty"` // why it is not closed
+	Tier     string     `json:"tier"`
+	Model    *ModelRef  `json:"model"`            // nil where it has none
+	State    string     `json:"state"`            // closed, open or half_open as of its breaker; unavailable
+	Since    *time.Time `json:"since,omitempty"`  // of a state of the breaker that is not closed
+	Reason   string     `json:"reason,omitempty"` // why it is not closed
+	Failures int        `json:"failures"`         // among the requests of late
+	PSI      *float64   `json:"psi,omitempty"`    // of the predictions of late against those of the training
 }
 
 // Partition is how far the instance's group has come in a partition.

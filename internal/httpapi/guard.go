@@ -14,7 +14,7 @@ import (
 // guard says who may call, how often and how many at the same time. A client is a token; without tokens all are one.
 type guard struct {
 	tokens   [][sha256.Size]byte
-	limiters []*rate.Limiter // by token; nil where there is no limit
+	limiters []*rate.Limiter // by token; empty where there is no limit
 	inFlight chan struct{}
 }
 
@@ -51,7 +51,7 @@ func (g *guard) client(r *http.Request) (number int, ok bool) {
 }
 
 // allow reports whether a client may call now.
-func (g *guard) allow(client int) bool { return g.limiters == nil || g.limiters[client].Allow() }
+func (g *guard) allow(client int) bool { return len(g.limiters) == 0 || g.limiters[client].Allow() }
 
 // enter takes a place for a request in flight; false is none free. Who entered leaves.
 func (g *guard) enter() bool {

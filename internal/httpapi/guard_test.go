@@ -63,8 +63,7 @@ func TestOpenMetrics(t *testing.T) {
 		t.Errorf("%s %s", a.Status, a.body)
 	}
 	b = startBridge(t, func(c *Config) { c.Metrics = nil })
-	a := b.send(t, "GET", "/metrics", "", "X", "documented, and not there without metrics")
-	if a.StatusCode != http.StatusNotFound {
+	if a := b.send(t, "GET", "/metrics", ""); a.StatusCode != http.StatusNotFound {
 		t.Errorf("%s %s", a.Status, a.body)
 	}
 }

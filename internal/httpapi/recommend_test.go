@@ -86,9 +86,9 @@ func TestBadEvents(t *testing.T) {
 		"empty":                  {"", 400, schemas.CodeEmptyMessage, "", ""},
 		"no JSON":                {"hello", 400, schemas.CodeInvalidJSON, "", ""},
 		"cut off":                {`{"request_id":"x","mood":"fun`, 400, schemas.CodeInvalidJSON, "", "x"},
-		"no UTF-8":               {"{\"request_id\":\"\xff\"}", 400, schemas.CodeInvalidUTF8, "", ""},
+		"no UTF-8":               {"{\"request_id\":\"\xff\"}", 400, schemas.CodeInvalidUTF8, "request_id", ""},
 		"two values":             {`{"request_id":"x"} {}`, 400, schemas.CodeTrailingData, "", "x"},
-		"deep":                   {`{"request_id":"x","mood":` + strings.Repeat("[", 17) + strings.Repeat("]", 17) + `}`, 400, schemas.CodeNestingTooDeep, "", "x"},
+		"deep":                   {`{"request_id":"x","mood":` + strings.Repeat("[", 17) + strings.Repeat("]", 17) + `}`, 400, schemas.CodeNestingTooDeep, "mood", "x"},
 		"unknown field":          {`{"request_id":"x","exlude":[]}`, 422, schemas.CodeUnknownField, "exlude", "x"},
 		"twice":                  {`{"request_id":"x","mood":"funny","mood":"funny"}`, 422, schemas.CodeDuplicateField, "mood", "x"},
 		"id twice, first null":   {`{"request_id":null,"request_id":"x"}`, 422, schemas.CodeDuplicateField, "request_id", ""},
@@ -262,6 +262,7 @@ func TestBrokerAway(t *testing.T) {
 
 // TestBlindToResults has the decision come only to the ledger, as when the broker of the results is away.
 func TestBlindToResults(t *testing.T) {
+	t.Parallel()
 	b := startBridge(t, nil)
 	b.results.blind.Store(true)
 	b.requests.onPublish = func(e Event) { b.ledger.put(decision(e.ID)) }
@@ -272,6 +273,7 @@ func TestBlindToResults(t *testing.T) {
 
 // TestResultThatWasMissed has the topic seem whole, and the result never come.
 func TestResultThatWasMissed(t *testing.T) {
+	t.Parallel()
 	b := startBridge(t, nil)
 	b.requests.onPublish = func(e Event) { b.ledger.put(decision(e.ID)) }
 	if a := b.send(t, "POST", post, `{}`, "Prefer", "wait=20"); a.StatusCode != http.StatusOK {
@@ -409,6 +411,7 @@ func TestTwoInstances(t *testing.T) {
 }
 
 func TestWaitIsBounded(t *testing.T) {
+	t.Parallel()
 	b := startBridge(t, func(c *Config) { c.Settings.WaitMax, c.Settings.WaitDefault = time.Second, 0 })
 	began := time.Now()
 	a := b.send(t, "POST", post, `{}`, "Prefer", "wait=3600")

@@ -145,6 +145,7 @@ func TestReadiness(t *testing.T) {
 
 // TestStopAnswersWhatWaits has one request whose result comes during the stop, and one whose result never comes.
 func TestStopAnswersWhatWaits(t *testing.T) {
+	t.Parallel()
 	b := startBridge(t, func(c *Config) { c.Settings.DrainTimeout = 2 * time.Second })
 	ask := func(id string) <-chan *answer {
 		out := make(chan *answer, 1)
@@ -168,7 +169,8 @@ func TestStopAnswersWhatWaits(t *testing.T) {
 	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("the stop took %s", took)
 	}
-	if _, err := b.client.Get("http://" + b.Addr().String() + "/healthz"); err == nil {
+	if res, err := b.client.Do(b.request(t, "GET", "/healthz", nil)); err == nil {
+		_ = res.Body.Close()
 		t.Error("requests are taken after the stop")
 	}
 }
@@ -209,6 +211,7 @@ func TestObserve(t *testing.T) {
 
 // TestNobodyWaitsForALedgerThatHangs wants an answer within its wait, although the ledger does not answer.
 func TestNobodyWaitsForALedgerThatHangs(t *testing.T) {
+	t.Parallel()
 	b := startBridge(t, func(c *Config) { c.Ledger = hanging{} })
 	b.requests.onPublish = func(e Event) { b.results.put(schemas.AppendResult(nil, decision(e.ID))) }
 	if a := b.send(t, "POST", post, `{"request_id":"r1"}`); a.StatusCode != http.StatusOK {

@@ -41,7 +41,7 @@ func BenchmarkFinished(b *testing.B) {
 	s, batch := m.Requests("in"), typical(n)
 	times := make([]Scored, n)
 	for i := range times {
-		times[i] = Scored{3 * time.Microsecond, 40 * time.Microsecond}
+		times[i] = Scored{3 * time.Microsecond, 10 * time.Microsecond, 30 * time.Microsecond}
 	}
 	b.ReportAllocs()
 	for b.Loop() {

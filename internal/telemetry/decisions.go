@@ -37,10 +37,11 @@ func keyOf(ref *schemas.ModelRef) modelKey { return modelKey{ref.Name, ref.Versi
 const maxModels = 32
 
 // decisionStages are the names of a decision's times; see Scored.
-var decisionStages = [...]string{"filter", "rank", "whole"}
+var decisionStages = [...]string{"filter", "score", "rank", "whole"}
 
 const (
 	stageFilter = iota
+	stageScore
 	stageRank
 	stageWhole
 	numDecisionStages
@@ -133,7 +134,8 @@ func (d *decisions) histogramOf(key modelKey) *histogram {
 // Scored is what one decision took.
 type Scored struct {
 	Filter time.Duration // to find the eligible items
-	Rank   time.Duration // of all tiers that were asked, scoring included
+	Score  time.Duration // to make what models say of them
+	Rank   time.Duration // of all else
 }
 
 // scored counts what decisions took.
@@ -142,6 +144,7 @@ func (d *decisions) scored(list []Scored) {
 	defer d.mu.Unlock()
 	for i := range list {
 		d.stages[stageFilter].took(list[i].Filter)
+		d.stages[stageScore].took(list[i].Score)
 		d.stages[stageRank].took(list[i].Rank)
 	}
 }

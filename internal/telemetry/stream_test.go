@@ -101,9 +101,10 @@ func TestHTTPRequests(t *testing.T) {
 
 func TestScoredStages(t *testing.T) {
 	m := New(Build{}, Sources{})
-	m.Scored([]Scored{{2 * time.Microsecond, 30 * time.Microsecond}, {4 * time.Microsecond, 50 * time.Microsecond}})
+	m.Scored([]Scored{{2 * time.Microsecond, 10 * time.Microsecond, 30 * time.Microsecond}, {4 * time.Microsecond, 0, 50 * time.Microsecond}})
 	wants(t, values(t, m), map[string]float64{
 		"decision_stage_duration_seconds_count{filter}": 2, "decision_stage_duration_seconds_sum{filter}": 6e-6,
+		"decision_stage_duration_seconds_count{score}": 2, "decision_stage_duration_seconds_sum{score}": 10e-6,
 		"decision_stage_duration_seconds_count{rank}": 2, "decision_stage_duration_seconds_sum{rank}": 80e-6})
 }
 

@@ -67,6 +67,9 @@ func (b *Breaker) Allow(now time.Time) bool {
 	return !b.resting.Load() || b.allowTrial(now)
 }
 
+// Closed reports whether the tier is trusted, and changes nothing. It costs one load.
+func (b *Breaker) Closed() bool { return !b.resting.Load() }
+
 // allowTrial is Allow where the breaker is not closed, or was not a moment ago.
 func (b *Breaker) allowTrial(now time.Time) bool {
 	b.mu.Lock()

@@ -17,7 +17,7 @@ type Extractor struct {
 
 	usesGenres, usesItems, usesHistory bool // what Prepare has to make
 
-	needsProfile, needsTime, contextOnly bool
+	needsProfile, needsTime, needsClock, contextOnly bool
 }
 
 // column makes one feature.
@@ -59,6 +59,9 @@ func (e *Extractor) NeedsProfile() bool { return e.needsProfile }
 // NeedsTime reports whether any feature depends on the request's time: its hour and weekday, recencies, and
 // all of a profile that decays.
 func (e *Extractor) NeedsTime() bool { return e.needsTime }
+
+// NeedsClock reports whether that is so for a user without a profile too, of whom all is missing at any time.
+func (e *Extractor) NeedsClock() bool { return e.needsClock }
 
 // ContextOnly reports whether a vector depends on nothing but the request's context and the item, so that
 // predictions can be remembered by them.

@@ -281,17 +281,17 @@ func TestParts(t *testing.T) {
 
 func TestContextOnly(t *testing.T) {
 	tests := map[string]struct {
-		feature                    feature.Feature
-		contextOnly, profile, time bool
+		feature                           feature.Feature
+		contextOnly, profile, time, clock bool
 	}{
-		"context": {feature.Feature{Source: "request", Kind: "one_hot", Field: "mood", Value: "funny"}, true, false, false},
-		"item":    {feature.Feature{Source: "item", Kind: "number", Field: "year"}, true, false, false},
-		"limit":   {feature.Feature{Source: "request", Kind: "number", Field: "limit"}, false, false, false},
-		"time":    {feature.Feature{Source: "request", Kind: "number", Field: "hour"}, false, false, true},
-		"age":     {feature.Feature{Source: "item", Kind: "recency", Field: "added_at"}, false, false, true},
-		"user":    {feature.Feature{Source: "user", Kind: "number", Field: "activity"}, false, true, true},
-		"history": {feature.Feature{Source: "history", Kind: "count", Field: "seen"}, false, true, true},
-		"pair":    {feature.Feature{Source: "user_item", Kind: "count", Field: "impressions"}, false, true, false},
+		"context": {feature.Feature{Source: "request", Kind: "one_hot", Field: "mood", Value: "funny"}, true, false, false, false},
+		"item":    {feature.Feature{Source: "item", Kind: "number", Field: "year"}, true, false, false, false},
+		"limit":   {feature.Feature{Source: "request", Kind: "number", Field: "limit"}, false, false, false, false},
+		"time":    {feature.Feature{Source: "request", Kind: "number", Field: "hour"}, false, false, true, true},
+		"age":     {feature.Feature{Source: "item", Kind: "recency", Field: "added_at"}, false, false, true, true},
+		"user":    {feature.Feature{Source: "user", Kind: "number", Field: "activity"}, false, true, true, false},
+		"history": {feature.Feature{Source: "history", Kind: "count", Field: "seen"}, false, true, true, false},
+		"pair":    {feature.Feature{Source: "user_item", Kind: "count", Field: "impressions"}, false, true, false, false},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -299,8 +299,8 @@ func TestContextOnly(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if e.ContextOnly() != tt.contextOnly || e.NeedsProfile() != tt.profile || e.NeedsTime() != tt.time {
-				t.Errorf("context only %t, profile %t, time %t", e.ContextOnly(), e.NeedsProfile(), e.NeedsTime())
+			if e.ContextOnly() != tt.contextOnly || e.NeedsProfile() != tt.profile || e.NeedsTime() != tt.time || e.NeedsClock() != tt.clock {
+				t.Errorf("context only %t, profile %t, time %t, clock %t", e.ContextOnly(), e.NeedsProfile(), e.NeedsTime(), e.NeedsClock())
 			}
 		})
 	}

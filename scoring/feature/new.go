@@ -66,6 +66,7 @@ func (e *Extractor) append(c column, f *Feature, m *meaning) {
 	e.usesItems = e.usesItems || m.needs&needsItems != 0
 	e.usesHistory = e.usesHistory || m.needs&needsHistory != 0
 	e.needsTime = e.needsTime || m.needs&needsTime != 0
+	e.needsClock = e.needsClock || m.needs&needsTime != 0 && !f.isUser()
 	e.needsProfile = e.needsProfile || f.isUser()
 	e.contextOnly = e.contextOnly && (m.part == PartItem || f.isContext())
 	if m.part == PartRequest && f.isUser() {

@@ -22,15 +22,16 @@
 //
 // With δ, the strength of diversity, above 0, items are chosen by maximal marginal relevance (Carbonell and Goldstein,
 // "The Use of MMR", SIGIR 1998): the next is that of the largest (1-δ)·S - δ·(similarity to what is before it), which
-// is its score. They are chosen from a pool of the best by S. With δ 0 the order is that of S. Among equal scores
+// is its score. They are chosen from a pool of the best by S, diversity.pool of them or
+// as many as the limit if that is more. With δ 0 the order is that of S. Among equal scores
 // the larger raw number comes first, then the item that is first in the catalogue. So the answer depends on the
 // candidates and not on their order.
 //
 // Pins come first, in their order. Caps hold at every place, pins counting as others do but never dropped. On
 // the first page no item is nearly identical (package similarity) to one before it, pins aside; after the page it may
 // follow. So the scores of what is not pinned fall down the list, unless the page held back a nearly identical item
-// or caps exhausted the pool. An exhausted pool doubles, by the next best that the caps leave room for. Caps and the page may
-// make an answer shorter than its limit, never empty.
+// or caps exhausted the pool. An exhausted pool doubles, by the next best that the caps leave room for. Caps
+// and the page may make an answer shorter than its limit, never empty.
 //
 // Without raw numbers the candidates' order is the order, and there are no terms.
 //

@@ -30,6 +30,9 @@ func randomItems(rng *rand.Rand, n int) []schemas.Item {
 		if rng.IntN(8) > 0 {
 			it.Year = float64(1960 + rng.IntN(66))
 		}
+		if rng.IntN(30) == 0 {
+			it.Year = 1 // in the band that begins with no year
+		}
 		if rng.IntN(4) > 0 {
 			it.Popularity = float64(rng.IntN(50))
 		}

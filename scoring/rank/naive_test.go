@@ -19,6 +19,7 @@ type naive struct {
 	blend     blend
 	rest      []naiveItem // in order: not chosen, not in the pool
 	pool      []naiveItem
+	drawn     int // into the pool
 	chosen    []naiveItem
 }
 
@@ -231,29 +232,24 @@ func (n *naive) comparePool(a, b naiveItem) int {
 	return n.compare(da.terms.Sum(), db.terms.Sum(), a, b)
 }
 
-// draw fills the pool: without diversity at once, else as many as were drawn until now.
+// draw fills the pool: without diversity at once, else by its size, and when that is exhausted by as many as were
+// drawn until now of those that the caps leave room for.
 func (n *naive) draw() bool {
-	size := len(n.q.Items)
+	size, first := len(n.q.Items), n.drawn == 0
 	if n.diversity > 0 {
-		size = len(n.pool)
-		for _, c := range n.chosen {
-			if !c.pinned {
-				size++
-			}
-		}
-		if size == 0 {
-			size = max(n.p.Diversity.Pool, n.q.Limit-len(n.chosen))
+		if size = n.drawn; first {
+			size = max(n.p.Diversity.Pool, n.q.Limit)
 		}
 	}
-	drawn := 0
-	for len(n.rest) > 0 && drawn < size {
-		if n.capped(n.rest[0].place) == "" {
+	before := n.drawn
+	for len(n.rest) > 0 && n.drawn < before+size {
+		if first || n.capped(n.rest[0].place) == "" {
 			n.pool = append(n.pool, n.rest[0])
-			drawn++
+			n.drawn++
 		}
 		n.rest = n.rest[1:]
 	}
-	return drawn > 0
+	return n.drawn > before
 }
 
 func (n *naive) hasTwin(place int32) bool {

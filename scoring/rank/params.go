@@ -38,6 +38,7 @@ type Calibration struct {
 }
 
 // Boost adds to the scores of the items that match all of its conditions. A condition that is empty matches every item.
+// Groups wants an item that names one of the companies: one that suits all names none, and does not match.
 type Boost struct {
 	Name       string    `yaml:"name" desc:"Name of the rule, for people"`
 	Add        float64   `yaml:"add" desc:"What is added to the score; negative is a demotion"`

@@ -53,6 +53,14 @@ func (p *Plan) ActiveBoosts(dst []string, item int32, at time.Time) []string {
 	return dst
 }
 
+// Timeless reports whether the time of a query makes no difference: freshness does not count, and no business rule that
+// any item matches has a time or asks for an age.
+func (p *Plan) Timeless() bool {
+	return p.born == nil && !slices.ContainsFunc(p.rules, func(r rule) bool {
+		return r.used && (!r.from.IsZero() || !r.until.IsZero() || r.ageDays != Range{})
+	})
+}
+
 // rulesOf returns the rules that match an item but for time and age.
 func (p *Plan) rulesOf(item int32) []uint16 {
 	if p.starts == nil {

@@ -51,6 +51,7 @@ type Ranker struct {
 	pins               []entry
 	pool               []rival // best first, as far as candidates were drawn
 	head               int     // nothing before it in the pool is left
+	dry                bool    // all candidates are drawn that may be
 	chosen             []rival
 	taken              bitset // places of what was chosen
 }
@@ -80,7 +81,7 @@ func (r *Ranker) Forget() {
 	r.chosen, r.pool, r.head = r.chosen[:0], r.pool[:0], 0
 	r.caps.x = nil
 	r.blend.end()
-	r.q, r.keys, r.best.raw, r.diversity, r.lazy = Query{}, nil, nil, 0, false
+	r.q, r.keys, r.best.raw, r.diversity, r.lazy, r.dry = Query{}, nil, nil, 0, false, false
 }
 
 // start takes on a query: it finds out what counts, and by what candidates are ordered.

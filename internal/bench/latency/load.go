@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+	"time"
+
+	"recstream/internal/loadgen"
+	"recstream/schemas"
+)
+
+// path is a way to ask for recommendations.
+type path interface {
+	name() string
+	// start makes the path ready; the caller calls stop.
+	start(ctx context.Context) (stop func())
+	// ask returns when the result is there.
+	ask(ctx context.Context, req *schemas.Request) error
+}
+
+const (
+	households = 1000             // that ask
+	patience   = 20 * time.Second // for one result
+)
+
+// load asks at a rate for some time, and returns how long each request took from when it was due.
+func load(ctx context.Context, p path, rate int, length time.Duration) ([]time.Duration, error) {
+	n := int(math.Ceil(length.Seconds() * float64(rate)))
+	times, errs := make([]time.Duration, n), make([]error, n)
+	generator := loadgen.New(uint64(time.Now().UnixNano()), households)
+	began := time.Now()
+	var asking sync.WaitGroup
+	for i := range n {
+		var req schemas.Request
+		generator.Next(&req)
+		due := began.Add(time.Duration(float64(i) / float64(rate) * float64(time.Second)))
+		if err := sleepUntil(ctx, due); err != nil {
+			asking.Wait()
+			return nil, err
+		}
+		asking.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, patience)
+			defer cancel()
+			errs[i] = p.ask(ctx, &req)
+			times[i] = time.Since(due)
+		})
+	}
+	asking.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return nil, fmt.Errorf("not all of %d requests were answered: %w", n, err)
+	}
+	return times, nil
+}
+
+func sleepUntil(ctx context.Context, due time.Time) error {
+	timer := time.NewTimer(time.Until(due))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"recstream/schemas"
+)
+
+func TestPercentile(t *testing.T) {
+	hundred := make([]time.Duration, 100)
+	for i := range hundred {
+		hundred[i] = time.Duration(i + 1)
+	}
+	tests := map[string]struct {
+		sorted []time.Duration
+		p      float64
+		want   time.Duration
+	}{
+		"median of 100": {hundred, 50, 50}, "99th of 100": {hundred, 99, 99}, "all": {hundred, 100, 100},
+		"of one": {hundred[:1], 50, 1}, "median of 3": {hundred[:3], 50, 2}, "99th of 3": {hundred[:3], 99, 3},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := percentile(test.sorted, test.p); got != test.want {
+				t.Errorf("%d, want %d", got, test.want)
+			}
+		})
+	}
+}
+
+// slow takes a while for the first request, and answers the others at once.
+type slow struct {
+	asked atomic.Bool
+	err   error
+}
+
+func (s *slow) name() string                 { return "slow" }
+func (s *slow) start(context.Context) func() { return func() {} }
+func (s *slow) ask(ctx context.Context, _ *schemas.Request) error {
+	if s.asked.Swap(true) {
+		return s.err
+	}
+	return sleepUntil(ctx, time.Now().Add(50*time.Millisecond))
+}
+
+// TestLoadDoesNotWait wants requests to be sent while an earlier one is not answered.
+func TestLoadDoesNotWait(t *testing.T) {
+	times, err := load(t.Context(), &slow{}, 1000, 20*time.Millisecond)
+	if err != nil || len(times) != 20 {
+		t.Fatalf("%d requests, %v", len(times), err)
+	}
+	if times[0] < 50*time.Millisecond {
+		t.Errorf("times %v", times)
+	}
+	if _, err := load(t.Context(), &slow{err: errors.New("no answer")}, 1000, 5*time.Millisecond); err == nil {
+		t.Error("requests that are not answered give a figure")
+	}
+}
+
+func TestFigures(t *testing.T) {
+	f := newFigures()
+	for _, took := range []time.Duration{3 * time.Millisecond, time.Millisecond, 2 * time.Millisecond} {
+		f.add("http", 50, []time.Duration{took, 10 * took})
+	}
+	var table strings.Builder
+	if err := f.print(&table); err != nil || !strings.Contains(table.String(), "http  50          2.00 (1.00 to 3.00)  20.00 (10.00 to 30.00)") {
+		t.Errorf("%s %v", &table, err)
+	}
+	file := filepath.Join(t.TempDir(), "f.json")
+	if err := f.write(file); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(file)
+	var flat map[string]float64
+	if err != nil || json.Unmarshal(text, &flat) != nil || flat["http_50_per_s_p50_ms"] != 2 || flat["http_50_per_s_p99_ms"] != 20 || len(flat) != 2 {
+		t.Errorf("%s %v", text, err)
+	}
+}
+
+func TestOptions(t *testing.T) {
+	for name, args := range map[string][]string{"rate": {"-rates", "1,x"}, "zero": {"-rates", "0"}, "rounds": {"-rounds", "0"}, "more": {"more"}} {
+		if _, err := parseOptions(args, io.Discard); err == nil {
+			t.Errorf("%s: %v is taken", name, args)
+		}
+	}
+	if o, err := parseOptions([]string{"-rates", "10,20"}, io.Discard); err != nil || len(o.rates) != 2 || o.rates[1] != 20 {
+		t.Errorf("%+v %v", o, err)
+	}
+}

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+
+	"recstream/internal/demo"
+	"recstream/internal/devstack"
+)
+
+// stack is the servers, and one instance of the program.
+type stack struct {
+	dir       string
+	kafka     *devstack.Kafka
+	postgres  *devstack.Postgres
+	transport *kafka.Transport
+	instance  *exec.Cmd
+	ended     chan struct{} // closed when the instance has ended
+	log       syncBuffer    // of the instance
+	url       string        // of the instance
+}
+
+// startStack starts the servers with the settings of production, and the instance. On an error nothing is left.
+func startStack(ctx context.Context) (s *stack, err error) {
+	s = &stack{transport: &kafka.Transport{MetadataTTL: 500 * time.Millisecond}}
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+	if s.dir, err = os.MkdirTemp("", "recstream-bench-http-*"); err != nil {
+		return s, err
+	}
+	if s.kafka, err = devstack.StartKafka(ctx, devstack.KafkaOptions{Profile: devstack.ProfileBench}); err != nil {
+		return s, err
+	}
+	if s.postgres, err = devstack.StartPostgres(ctx, devstack.PostgresOptions{Fsync: true}); err != nil {
+		return s, err
+	}
+	err = s.serve(ctx)
+	return s, err
+}
+
+// serve builds the program, prepares the database with its commands, and starts it.
+func (s *stack) serve(ctx context.Context) error {
+	database, err := s.postgres.CreateDatabase(ctx)
+	if err != nil {
+		return err
+	}
+	program, model, items := filepath.Join(s.dir, "recstream"), filepath.Join(s.dir, "model.txt"), filepath.Join(s.dir, "catalog.csv")
+	if err := os.WriteFile(model, demo.Model, 0o600); err != nil {
+		return err
+	}
+	if err := os.WriteFile(items, demo.Catalog, 0o600); err != nil {
+		return err
+	}
+	env := append(os.Environ(), "RECSTREAM_KAFKA_BROKERS="+s.kafka.Addr(), "RECSTREAM_KAFKA_REPLICATION_FACTOR=1",
+		"RECSTREAM_DATABASE_URL="+database, "RECSTREAM_MODEL_PATH="+model,
+		"RECSTREAM_HTTP_LISTEN=127.0.0.1:0", "RECSTREAM_HTTP_RATE=0")
+	for _, command := range [][]string{{"go", "build", "-o", program, "./cmd/recstream"},
+		{program, "migrate", "up"}, {program, "catalog", "import", items}} {
+		cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+		cmd.Env = env
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("%v: %w\n%s", command, err, out)
+		}
+	}
+	s.instance = exec.Command(program, "serve") //nolint:noctx // it is to drain when it is stopped
+	s.instance.Env, s.instance.Stdout, s.instance.Stderr = env, &s.log, &s.log
+	if err := s.instance.Start(); err != nil {
+		s.instance = nil
+		return err
+	}
+	s.ended = make(chan struct{})
+	go func() {
+		defer close(s.ended)
+		_ = s.instance.Wait()
+	}()
+	return s.awaitReady(ctx)
+}
+
+var listening = regexp.MustCompile(`listening for HTTP" address=(\S+)`)
+
+// awaitReady waits until the instance takes requests.
+func (s *stack) awaitReady(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for {
+		if found := listening.FindSubmatch(s.log.bytes()); found != nil {
+			s.url = "http://" + string(found[1])
+			if isReady(ctx, s.url) {
+				return nil
+			}
+		}
+		select {
+		case <-s.ended:
+			return fmt.Errorf("the instance has ended:\n%s", s.log.bytes())
+		default:
+		}
+		if err := sleepUntil(ctx, time.Now().Add(50*time.Millisecond)); err != nil {
+			return fmt.Errorf("the instance does not get ready: %w\n%s", err, s.log.bytes())
+		}
+	}
+}
+
+func isReady(ctx context.Context, url string) bool {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/readyz", http.NoBody)
+	if err != nil {
+		return false
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return false
+	}
+	_ = res.Body.Close()
+	return res.StatusCode == http.StatusOK
+}
+
+// close ends the instance and the servers and removes all files.
+func (s *stack) close() {
+	if s.instance != nil {
+		_ = s.instance.Process.Signal(syscall.SIGTERM)
+		<-s.ended
+	}
+	s.transport.CloseIdleConnections()
+	if s.postgres != nil {
+		_ = s.postgres.Close()
+	}
+	if s.kafka != nil {
+		_ = s.kafka.Close()
+	}
+	_ = os.RemoveAll(s.dir)
+}
+
+// syncBuffer is a buffer that a process writes to while somebody reads.
+type syncBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *syncBuffer) bytes() []byte {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return bytes.Clone(b.buf.Bytes())
+}
