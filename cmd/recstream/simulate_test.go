@@ -49,7 +49,7 @@ func TestSimulate(t *testing.T) {
 	if text := run(exitOK, "", "simulate", "--fail", "model"); !strings.Contains(text, "degraded    switched_off: ") || strings.Contains(text, "read from") {
 		t.Error(text)
 	}
-	run(exitUsage, `fallback.switched_off[0]: "modle" is no tier`, "simulate", "--fail", "modle")
+	run(exitUsage, `fallback.switched_off[0]: "best" is no tier`, "simulate", "--fail", "best")
 	run(exitUsage, "basic cannot be", "simulate", "--fail", "basic")
 	run(exitUsage, "--at noon is no time", "simulate", "--at", "noon")
 	db, err := postgres.Open(t.Context(), postgres.Options{URL: url})
