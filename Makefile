@@ -66,6 +66,10 @@ bench-forest: ## Measure scoring beside leaves, LightGBM and compiled trees; OUT
 bench-rank: ## Measure ranking 10,000 candidates with everything on, beside a full sort; OUT=f.json
 	@go run ./internal/benchrank -out '$(OUT)'
 
+.PHONY: bench-cache
+bench-cache: ## Measure decisions with each cache and without, on the demo's films; OUT=f.json
+	@go run ./internal/benchcache -out '$(OUT)'
+
 .PHONY: lint
 lint: ## Check the style and who imports whom; builds the linter at the first call
 	go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT) run ./...

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"recstream/schemas"
+	"recstream/scoring/catalog"
 )
 
 // answers remembers what the first tier of an arm, a model, answered to requests that ask for nothing but their
@@ -17,25 +18,32 @@ import (
 // named: whatever changes, the next state's arms have answers of their own, and nothing stale is served.
 //
 // It takes at most answersAContext answers of schemas.MaxLimit items for each context, some 4 MB an arm, and 0.2 MB
-// with the ten items that apps ask for. Goroutines share it without locks.
+// with ten items an answer where every context is asked for in one way. Goroutines share it without locks.
 type answers [schemas.NumContexts]slots
 
 // answersAContext is how many answers there are room for in a context. An app asks for few limits; what comes when
-// there is no room is answered afresh. Nothing is thrown out to make room, so taking turns costs no memory.
+// there is no room is answered afresh. Only what has expired makes room, so that taking turns costs no memory.
 const answersAContext = 4
 
 // slots have the answers for one context, filled from the front.
 type slots [answersAContext]atomic.Pointer[answer]
 
+// answerKey is what answers to plain requests in one context differ by.
+type answerKey struct {
+	era       int    // of the request's time: which items have expired
+	limit     int    // as the request says: a model may know it
+	diversity uint64 // the same; bits
+}
+
 // answer is what the model tier answered, with what else a decision takes from there.
 type answer struct {
-	limit     int    // of the request, as it says
-	diversity uint64 // the same; bits
-	items     []schemas.ScoredItem
-	user      []float64 // Decision.UserFeatures
-	pairs     []float64 // Decision.PairFeatures
-	newest    time.Time // when the newest of the items was added
-	sample    []float64 // predictions of candidates, for the watch over drift; nil where there is none
+	answerKey
+	considered int
+	items      []schemas.ScoredItem
+	user       []float64 // Decision.UserFeatures
+	pairs      []float64 // Decision.PairFeatures
+	newest     time.Time // when the newest of the items was added
+	sample     []float64 // predictions of candidates, for the watch over drift; nil where there is none
 }
 
 // sampleSize is how many predictions an answer keeps at the most. A watch takes sixteen of them at a time, others from
@@ -43,7 +51,7 @@ type answer struct {
 const sampleSize = 128
 
 // newAnswers returns room for the answers of an arm, nil where they depend on more than what they are found by: on the
-// time, through the model or the plan. The tier and what is known of the user are each request's own to check.
+// time, through the model or the plan.
 func newAnswers(a *arm) *answers {
 	first := &a.rungs[0]
 	if first.model == nil || first.reason != "" || first.model.features.NeedsClock() || !a.plan.Timeless() {
@@ -52,28 +60,25 @@ func newAnswers(a *arm) *answers {
 	return new(answers)
 }
 
-// find returns the answer to what req asks for, nil if there is none.
-func (all *slots) find(req *schemas.Request) *answer {
-	diversity := math.Float64bits(req.Diversity)
+// find returns the answer of that key, nil if there is none.
+func (all *slots) find(key answerKey) *answer {
 	for i := range all {
-		a := all[i].Load()
-		if a == nil || a.limit == req.Limit && a.diversity == diversity {
+		if a := all[i].Load(); a == nil || a.answerKey == key {
 			return a
 		}
 	}
 	return nil
 }
 
-// full reports whether there is no room for another answer.
-func (all *slots) full() bool { return all[answersAContext-1].Load() != nil }
-
-// put adds an answer if there is room. Two that are made at the same time may both find a place; they are equal.
-func (all *slots) put(a *answer) {
+// room returns a slot for an answer in an era: one that is empty or has an answer of an earlier era, nil if there is
+// none. What is decided again long afterwards takes no room from what is decided now.
+func (all *slots) room(era int) (slot *atomic.Pointer[answer], old *answer) {
 	for i := range all {
-		if all[i].CompareAndSwap(nil, a) {
-			return
+		if old = all[i].Load(); old == nil || old.era < era {
+			return &all[i], old
 		}
 	}
+	return nil, nil
 }
 
 // bytes is about how much memory the answers take, without the texts, which are the catalogue's.
@@ -89,13 +94,12 @@ func (as *answers) bytes() (sum int64) {
 	return sum
 }
 
-// slots returns where the answer to q may be remembered, nil where it is to be made afresh. It may be remembered when
-// the filter gave the context's own list, that is, the request takes nothing out and puts nothing in and no item has
-// expired; when nothing is known of the user and no explanation is wanted; and when the tier would be asked now and
-// trusted. The decision that is to be verified is made.
+// slots returns where the answer to q may be remembered, nil where it is to be made afresh: when the request asks for
+// more than its context, when something is known of the user or an explanation is wanted, when the tier would not be
+// asked or not be trusted, and when this is the decision that is to be verified.
 func (s *Scorer) slots(q *question) *slots {
 	a := s.arm
-	if a.answers == nil || q.profile != nil || !sameSlice(q.eligible, a.catalog.InContext(q.req.Context)) ||
+	if a.answers == nil || q.profile != nil || !catalog.IsPlain(q.req) ||
 		!a.rungs[0].trusted() || s.verifyDue() || s.late(q) || s.wantsExplanation(q.req) {
 		return nil
 	}
@@ -109,7 +113,8 @@ func (s *Scorer) recall(q *question, dst *schemas.Decision) bool {
 	if q.slots = s.slots(q); q.slots == nil {
 		return false
 	}
-	a := q.slots.find(q.req)
+	q.key = answerKey{s.arm.catalog.Era(q.req.RequestedAt), q.req.Limit, math.Float64bits(q.req.Diversity)}
+	a := q.slots.find(q.key)
 	s.looked[answersCache].add(a != nil)
 	if a == nil {
 		return false
@@ -119,19 +124,23 @@ func (s *Scorer) recall(q *question, dst *schemas.Decision) bool {
 	if a.sample != nil {
 		r.watch.drift.Observe(a.sample, nil)
 	}
-	dst.Tier, dst.Model = r.tier, r.model.ref
+	dst.Tier, dst.Model, dst.Considered = r.tier, r.model.ref, a.considered
 	dst.Items = append(dst.Items, a.items...)
 	dst.UserFeatures, dst.PairFeatures = append(dst.UserFeatures, a.user...), append(dst.PairFeatures, a.pairs...)
 	s.newest = a.newest
 	return true
 }
 
-// remember keeps the answer that the first tier gave to q.
+// remember keeps the answer that the first tier gave to q, if there is room.
 func (s *Scorer) remember(q *question, dst *schemas.Decision) {
-	if q.slots == nil || q.slots.full() {
+	if q.slots == nil {
 		return
 	}
-	a := &answer{limit: q.req.Limit, diversity: math.Float64bits(q.req.Diversity), newest: s.newest}
+	slot, old := q.slots.room(q.key.era)
+	if slot == nil {
+		return
+	}
+	a := &answer{answerKey: q.key, considered: dst.Considered, newest: s.newest}
 	a.items = append(a.items, dst.Items...)
 	a.user, a.pairs = append(a.user, dst.UserFeatures...), append(a.pairs, dst.PairFeatures...)
 	if r := &s.arm.rungs[0]; r.watch.drift != nil {
@@ -140,5 +149,5 @@ func (s *Scorer) remember(q *question, dst *schemas.Decision) {
 			a.sample = append(a.sample, r.model.predict(raw[i]))
 		}
 	}
-	q.slots.put(a)
+	slot.CompareAndSwap(old, a) // another was quicker, perhaps with the same: this one is made again when it is wanted
 }

@@ -11,11 +11,14 @@ import (
 // 36 contexts without unknown values, as traffic does.
 const benchItems = 3200
 
-func benchScorer(b *testing.B) (*Engine, *Scorer) {
-	e := newEngine(b, randomItems(rand.New(rand.NewPCG(1, 1)), benchItems))
+func benchScorer(b *testing.B, without ...Cache) *Scorer {
+	e, err := New(DefaultParams(), Options{Without: without})
+	if err != nil {
+		b.Fatal(err)
+	}
+	setCatalog(b, e, randomItems(rand.New(rand.NewPCG(1, 1)), benchItems), 1)
 	deploy(b, e, Deployment{Model: loadModel(b, demoModel)})
-	s := e.NewScorer()
-	return e, s
+	return e.NewScorer()
 }
 
 func benchRequests(candidates int) []schemas.Request {
@@ -36,8 +39,7 @@ func benchRequests(candidates int) []schemas.Request {
 	return requests
 }
 
-func benchDecide(b *testing.B, requests []schemas.Request) {
-	_, s := benchScorer(b)
+func benchDecide(b *testing.B, s *Scorer, requests []schemas.Request) {
 	var d schemas.Decision
 	considered := 0
 	for i := range requests { // warm
@@ -57,20 +59,16 @@ func benchDecide(b *testing.B, requests []schemas.Request) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/mean, "ns/candidate")
 }
 
-func BenchmarkDecide200Named(b *testing.B) { benchDecide(b, benchRequests(200)) }
+func BenchmarkDecide200Named(b *testing.B) { benchDecide(b, benchScorer(b), benchRequests(200)) }
 
-func BenchmarkDecideCatalog(b *testing.B) { benchDecide(b, benchRequests(0)) }
+func BenchmarkDecideCatalog(b *testing.B) {
+	benchDecide(b, benchScorer(b, CacheAnswers), benchRequests(0))
+}
+
+// BenchmarkDecideRemembered is the work of requests that were answered before.
+func BenchmarkDecideRemembered(b *testing.B) { benchDecide(b, benchScorer(b), benchRequests(0)) }
 
 // BenchmarkDecide200Fresh is the work of requests whose scores are not remembered: the evaluator makes each.
 func BenchmarkDecide200Fresh(b *testing.B) {
-	e, _ := benchScorer(b)
-	e.state.Load().base.rungs[0].model.memo = nil
-	s := e.NewScorer()
-	requests := benchRequests(200)
-	var d schemas.Decision
-	for i := 0; b.Loop(); i++ {
-		if err := s.Decide(&requests[i%len(requests)], nil, &d); err != nil {
-			b.Fatal(err)
-		}
-	}
+	benchDecide(b, benchScorer(b, CacheScores), benchRequests(200))
 }

@@ -11,6 +11,10 @@
 // parameters, catalogue and profile gives the same decision to the bit. Once its buffers have grown, deciding
 // allocates nothing and takes no lock.
 //
+// What many requests have in common is remembered: raw scores of models that know context and item alone, and whole
+// answers to requests that ask for nothing but their context. Both belong to the state that they were made in, so
+// nothing stale is served, and decisions are the same with and without them; see Options.Without.
+//
 // An Engine holds what all workers share: the catalogue, and the Deployment, which is the model in force and the
 // running experiments. Whatever changes is built aside and swapped in; a batch is decided by one state. Each
 // worker has a Scorer of its own:

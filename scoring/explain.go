@@ -55,7 +55,7 @@ func (s *Scorer) facts(q *question, best *rank.Ranked, dst *schemas.Decision) ex
 	}
 	switch dst.Tier {
 	case schemas.TierModel, schemas.TierPrevious:
-		f.Contributions = s.contributions(q, best.Item)
+		f.Contributions = s.contributions(best.Item)
 	case schemas.TierPopular:
 		here, anywhere := a.popularity.Context(q.req.Context), a.popularity.Context(schemas.Context{})
 		f.InContext = len(anywhere) == 0 || &here[0] != &anywhere[0]
@@ -77,7 +77,7 @@ func (x *contents) listOf(q *question, item int32) string {
 
 // contributions are those of the strongest features to the score that the model in hand gave an item; nil where
 // its trees cannot be explained.
-func (s *Scorer) contributions(q *question, item int32) []schemas.Contribution {
+func (s *Scorer) contributions(item int32) []schemas.Contribution {
 	m := s.answering
 	if m == nil || m.model == nil {
 		return nil

@@ -57,7 +57,7 @@ type buffers struct {
 
 // Stages are how long the stages of a decision took.
 type Stages struct {
-	Filter time.Duration // to find the eligible items
+	Filter time.Duration // to find the eligible items; 0 where the answer was remembered
 	Score  time.Duration // to make what models say of them, features included; 0 where none was asked
 	Rank   time.Duration // for all else: to choose and order, or to find the answer that was remembered
 }
@@ -225,22 +225,21 @@ func (s *Scorer) decide(a *arm, ref *schemas.ExperimentRef, req *schemas.Request
 		profile.At(&s.faded, known, req.RequestedAt, s.engine.opts.HalfLife)
 		q.profile = &s.faded
 	}
-	q.eligible = s.filter.Eligible(a.catalog, req, q.profile)
 	q.deadline = s.deadline(req)
-	filtered := s.engine.opts.Now()
-	dst.Considered = len(q.eligible)
-	switch {
-	case len(q.eligible) == 0:
-		s.answerNothing(dst)
-	case !s.recall(q, dst):
-		s.descend(q, dst)
+	if !s.recall(q, dst) {
+		q.eligible = s.filter.Eligible(a.catalog, req, q.profile)
+		s.stages.Filter = s.engine.opts.Now().Sub(began)
+		if dst.Considered = len(q.eligible); dst.Considered == 0 {
+			s.answerNothing(dst)
+		} else {
+			s.descend(q, dst)
+		}
 	}
 	s.noteColdStart(q, dst)
 	if s.wantsExplanation(req) {
 		s.explain(q, dst)
 	}
-	s.stages.Filter = filtered.Sub(began)
-	s.stages.Rank = s.engine.opts.Now().Sub(filtered) - s.stages.Score
+	s.stages.Rank = s.engine.opts.Now().Sub(began) - s.stages.Filter - s.stages.Score
 	return nil
 }
 

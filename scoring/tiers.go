@@ -17,6 +17,7 @@ type question struct {
 	eligible []int32
 	deadline time.Time // of the answer; zero is none
 	slots    *slots    // where the answer may be remembered; nil for nowhere
+	key      answerKey // of the answer there
 }
 
 // ranks are the ways to rank, by tier: each leaves the best of the eligible items in the scorer, or returns the

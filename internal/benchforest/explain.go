@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 
+	"recstream/internal/spread"
 	"recstream/scoring/forest"
 )
 
@@ -45,7 +46,7 @@ func measureExplaining(ctx context.Context, o options, m *model) (e explained, e
 		}
 		functions = append(functions, rowAfterRow(theirs, rows))
 	}
-	ns, err := takeTurns(ctx, o.rounds, o.turn, functions)
+	ns, err := spread.TakeTurns(ctx, o.rounds, o.turn, functions)
 	if err != nil {
 		return e, err
 	}

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"recstream/internal/spread"
 )
 
 // model is a model's file.
@@ -131,7 +133,7 @@ func (c *cell) takeTurns(ctx context.Context, o options, w *workload) error {
 		for i := range c.lanes {
 			functions = append(functions, requestAfterRequest(&c.lanes[i], w, n))
 		}
-		ns, err := takeTurns(ctx, o.rounds, o.turn, functions)
+		ns, err := spread.TakeTurns(ctx, o.rounds, o.turn, functions)
 		if err != nil {
 			return err
 		}

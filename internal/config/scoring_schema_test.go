@@ -110,7 +110,8 @@ func TestSchemaHasTheLimits(t *testing.T) {
 
 // probes are values of the parameter's kind, and some that are not.
 func probes(l leaf) []string {
-	numbers := []float64{-1, 0, 1, 2, 3, 99, 100, 101, 1000, 1001, 2000, 2001, 10_000, 10_001, 1e9, 1e9 + 1}
+	numbers := []float64{-1e6 - 1, -1e6, -1001, -1000, -1, 0, 1, 2, 3, 99, 100, 101, 1000, 1001, 2000, 2001, 10_000, 10_001,
+		1e6, 1e6 + 1, 1e9, 1e9 + 1}
 	list := []string{"", "other", "true", "[]", "{}"}
 	switch kind := l.value.Kind(); {
 	case l.value.Type() == durationType:

@@ -37,7 +37,8 @@ func exampleBoost() rank.Boost {
 		Until: time.Date(2025, time.November, 1, 0, 0, 0, 0, time.UTC),
 		Items: []string{"tt0077651", "tt0063522"}, Genres: []string{"Horror"}, Franchises: []string{"Halloween"},
 		Tags: []string{"spooky"}, Groups: []string{"couple", "group"}, Title: "night",
-		Year: span(1960, 2000), Duration: span(60, 120), Popularity: span(10, 1000), AgeDays: span(0, 365),
+		Year: span(1960, 2000), Duration: span(60, 120), Popularity: span(10, 1000),
+		AgeDays: span(0, 365), ExpiresDays: span(0, 30),
 	}
 }
 
@@ -70,7 +71,10 @@ func (w *scoringWriter) section(v reflect.Value, indent string, where comments) 
 		if where == commentsNone && field.IsZero() {
 			continue
 		}
-		key, desc := indent+tag.Get("yaml")+":", tag.Get("desc")
+		key, desc, beside := indent+tag.Get("yaml")+":", tag.Get("desc"), ""
+		if where == commentsBeside && desc != "" {
+			beside = " # " + desc
+		}
 		if where == commentsAbove {
 			if indent == "" {
 				w.WriteByte('\n')
@@ -79,18 +83,14 @@ func (w *scoringWriter) section(v reflect.Value, indent string, where comments) 
 		}
 		switch {
 		case isSection(field.Type()):
-			w.WriteString(key + "\n")
+			w.WriteString(key + beside + "\n")
 			w.section(field, indent+"  ", where)
 			continue
 		case field.Kind() == reflect.Slice && isSection(field.Type().Elem()):
 			w.sections(field, key, indent)
 			continue
 		}
-		w.WriteString(strings.TrimRight(key+" "+scalar(field), " "))
-		if where == commentsBeside && desc != "" {
-			w.WriteString(" # " + desc)
-		}
-		w.WriteByte('\n')
+		w.WriteString(strings.TrimRight(key+" "+scalar(field), " ") + beside + "\n")
 	}
 }
 

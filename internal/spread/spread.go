@@ -1,4 +1,4 @@
-// Package spread sums up the rounds of a benchmark.
+// Package spread takes the rounds of a benchmark in turns, and sums them up.
 package spread
 
 import (

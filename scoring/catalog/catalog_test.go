@@ -309,3 +309,25 @@ func randomRequest(random *rand.Rand, n int) schemas.Request {
 		RequestedAt: noon.Add(time.Duration(random.IntN(5)-2) * time.Hour),
 	}
 }
+
+// An era ends when an item expires that could be offered until then.
+func TestEra(t *testing.T) {
+	at := time.Date(2026, 3, 1, 20, 0, 0, 0, time.UTC)
+	items := []schemas.Item{
+		{ID: "a", ExpiresAt: at}, {ID: "b", ExpiresAt: at}, {ID: "c", ExpiresAt: at.Add(2 * time.Hour)},
+		{ID: "d", ExpiresAt: at.Add(time.Hour), Hidden: true}, {ID: "e"},
+	}
+	s, err := catalog.New(items, 1, catalog.DefaultRules())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		at  time.Time
+		era int
+	}{{time.Time{}, 0}, {at.Add(-time.Microsecond), 0}, {at, 1}, {at.Add(time.Hour), 1},
+		{at.Add(2*time.Hour - time.Microsecond), 1}, {at.Add(2 * time.Hour), 2}, {at.AddDate(100, 0, 0), 2}} {
+		if got := s.Era(tt.at); got != tt.era {
+			t.Errorf("at %v it is era %d, want %d", tt.at, got, tt.era)
+		}
+	}
+}

@@ -30,7 +30,7 @@ type Filter struct {
 func (f *Filter) Eligible(s *Snapshot, req *schemas.Request, known *schemas.Profile) []int32 {
 	now := req.RequestedAt.UnixMicro()
 	f.pins = f.pins[:0]
-	if isPlain(req) && now < s.earliest {
+	if IsPlain(req) && s.era(now) == 0 {
 		return s.InContext(req.Context)
 	}
 	f.exclude(s, req, known)
@@ -44,8 +44,9 @@ func (f *Filter) Eligible(s *Snapshot, req *schemas.Request, known *schemas.Prof
 	return f.out
 }
 
-// isPlain reports whether the request asks for nothing but its context.
-func isPlain(req *schemas.Request) bool {
+// IsPlain reports whether the request asks for nothing but its context: which items it may be offered depends on that
+// and on the time's era alone.
+func IsPlain(req *schemas.Request) bool {
 	return req.Candidates == nil && len(req.Exclude) == 0 && len(req.Pins) == 0 && !req.ExcludeSeen && req.SimilarTo == ""
 }
 
@@ -138,7 +139,7 @@ func (f *Filter) Refusal(s *Snapshot, req *schemas.Request, id string) schemas.D
 		return schemas.DropHidden
 	case req.RequestedAt.UnixMicro() >= s.expires[i]:
 		return schemas.DropExpired
-	case isPlain(req) || f.marks[i] != f.round:
+	case IsPlain(req) || f.marks[i] != f.round:
 		return ""
 	case slices.Contains(req.Exclude, id) || id == req.SimilarTo:
 		return schemas.DropExcluded

@@ -12,6 +12,7 @@ import (
 	"math"
 	"reflect"
 	"slices"
+	"time"
 
 	"recstream/schemas"
 )
@@ -29,7 +30,7 @@ type Snapshot struct {
 	items    []schemas.Item
 	index    map[string]int32
 	expires  []int64 // Unix microseconds, or never; always for a hidden item
-	earliest int64   // the least expiry of an item that is not hidden
+	expiries []int64 // those of items that are not hidden, ascending, each once, without never
 	rules    Rules
 	eligible [schemas.NumContexts][]int32
 }
@@ -44,7 +45,7 @@ func New(items []schemas.Item, version int64, rules Rules) (*Snapshot, error) {
 	if err := rules.Validate(); err != nil {
 		return nil, fmt.Errorf("build catalogue: %w", err)
 	}
-	s := &Snapshot{version: version, items: slices.Clone(items), earliest: never}
+	s := &Snapshot{version: version, items: slices.Clone(items)}
 	slices.SortFunc(s.items, func(a, b schemas.Item) int { return cmp.Compare(a.ID, b.ID) })
 	if err := s.fillIndex(); err != nil {
 		return nil, fmt.Errorf("build catalogue: %w", err)
@@ -100,10 +101,12 @@ func (s *Snapshot) fillColumns() {
 			}
 		}
 		s.expires[i] = expiry(it)
-		if !it.Hidden {
-			s.earliest = min(s.earliest, s.expires[i])
+		if !it.Hidden && s.expires[i] != never {
+			s.expiries = append(s.expiries, s.expires[i])
 		}
 	}
+	slices.Sort(s.expiries)
+	s.expiries = slices.Clip(slices.Compact(s.expiries))
 }
 
 // expiry folds hiding into expiry, so that a request checks one number an item.
@@ -169,6 +172,14 @@ func indicesFor(all []suits, c schemas.Context) []int32 {
 		}
 	}
 	return slices.Clip(list)
+}
+
+// Era numbers the spans of time between two expiries, from 0: at all times of one era the same items have expired.
+func (s *Snapshot) Era(at time.Time) int { return s.era(at.UnixMicro()) }
+
+func (s *Snapshot) era(now int64) int {
+	passed, _ := slices.BinarySearch(s.expiries, now+1)
+	return passed
 }
 
 // Version is the number that the snapshot was built with.

@@ -230,6 +230,9 @@ func TestBreakerEqualsNaive(t *testing.T) {
 			if got := b.Status(); got != n.status {
 				t.Fatalf("seed %d, step %d: got %+v, want %+v", seed, i, got, n.status)
 			}
+			if b.Closed() != (n.status.State == fallback.Closed) {
+				t.Fatalf("seed %d, step %d: closed is %v in %+v", seed, i, b.Closed(), n.status)
+			}
 			reached[n.status.State]++
 		}
 		if !slices.Equal(changes, n.changes) {

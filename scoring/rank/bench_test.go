@@ -77,7 +77,7 @@ func BenchmarkRank(b *testing.B) {
 
 func benchmark(b *testing.B, q *Query) {
 	var r Ranker
-	var dst []Ranked
+	dst := r.Rank(nil, q)
 	b.ReportAllocs()
 	for b.Loop() {
 		dst = r.Rank(dst[:0], q)

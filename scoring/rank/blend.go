@@ -42,8 +42,8 @@ func (b *blend) start(q *Query) {
 
 // activeRule is a rule at the time of the query.
 type activeRule struct {
-	add    float64
-	window // of when items were added; empty outside the rule's own time
+	add             float64
+	added, expiring window // added is empty outside the rule's own time
 }
 
 // startBoosts finds the rules whose time it is.
@@ -51,9 +51,9 @@ func (b *blend) startBoosts(at time.Time) {
 	b.boosts, b.rules = false, b.rules[:0]
 	for i := range b.plan.rules {
 		r := &b.plan.rules[i]
-		active := activeRule{window: window{never, never}}
+		active := activeRule{added: window{never, never}}
 		if r.used && r.holds(at) {
-			active = activeRule{r.add, r.window(b.now)}
+			active = activeRule{r.add, added(r.age, b.now), expiring(r.expiry, b.now)}
 			b.boosts = true
 		}
 		b.rules = append(b.rules, active)
@@ -182,9 +182,9 @@ func (c Calibration) of(p float64) float64 {
 }
 
 func (b *blend) boost(item int32) float64 {
-	sum, added := 0.0, b.plan.addedAt(item)
+	sum, added, expires := 0.0, timeOf(b.plan.added, item), timeOf(b.plan.expires, item)
 	for _, k := range b.plan.rulesOf(item) {
-		if r := &b.rules[k]; r.has(added) {
+		if r := &b.rules[k]; r.added.has(added) && r.expiring.has(expires) {
 			sum += r.add
 		}
 	}

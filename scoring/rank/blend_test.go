@@ -2,6 +2,7 @@ package rank
 
 import (
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -70,6 +71,7 @@ func TestActiveBoosts(t *testing.T) {
 	film := schemas.Item{
 		ID: "m1", Title: "The Thing", Genres: []string{"Horror", "Science Fiction"}, Tags: []string{"Carpenter"}, Franchise: "Thing",
 		Year: 1982, DurationMin: 109, Popularity: 40, AddedAt: testTime.Add(-48 * time.Hour), Suitability: []schemas.GroupSize{schemas.GroupSolo},
+		ExpiresAt: testTime.Add(72 * time.Hour),
 	}
 	for _, c := range []struct {
 		name  string
@@ -96,6 +98,15 @@ func TestActiveBoosts(t *testing.T) {
 		{"older", Boost{AgeDays: Range{number(2.0001), nil}}, false, false},
 		{"of an age that no item has", Boost{AgeDays: Range{nil, number(0)}}, false, false},
 		{"of any age", Boost{AgeDays: Range{number(-1e300), number(1e300)}}, false, true},
+		{"leaving within three days and a bit", Boost{ExpiresDays: Range{nil, number(3.0001)}}, false, true},
+		{"leaving within three days", Boost{ExpiresDays: Range{nil, number(3)}}, false, false},
+		{"staying three days", Boost{ExpiresDays: Range{number(3), number(4)}}, false, true},
+		{"staying longer", Boost{ExpiresDays: Range{number(3.0001), nil}}, false, false},
+		{"leaving before now", Boost{ExpiresDays: Range{nil, number(0)}}, false, false},
+		{"leaving ever", Boost{ExpiresDays: Range{number(-1e300), number(1e300)}}, false, true},
+		{"new and leaving", Boost{AgeDays: Range{nil, number(3)}, ExpiresDays: Range{nil, number(4)}}, false, true},
+		{"new and leaving tomorrow", Boost{AgeDays: Range{nil, number(3)}, ExpiresDays: Range{nil, number(1)}}, false, false},
+		{"older and leaving", Boost{AgeDays: Range{number(3), nil}, ExpiresDays: Range{nil, number(4)}}, false, false},
 		{"from now on", Boost{From: testTime}, true, true},
 		{"from later on", Boost{From: testTime.Add(1)}, false, false},
 		{"until now", Boost{Until: testTime}, false, false},
@@ -115,6 +126,51 @@ func TestActiveBoosts(t *testing.T) {
 				if (len(names) == 1) != want || (added == 0.5) != want || (!want && added != 0) {
 					t.Errorf("item %d: rules %q add %v, want %v", item, names, added, want)
 				}
+			}
+		})
+	}
+}
+
+// What has expired has no days left, and matches as something that leaves now does.
+func TestBoostOfTheExpired(t *testing.T) {
+	none, some := 0.0, 1e-9
+	for _, expires := range []time.Time{testTime, testTime.Add(-time.Hour)} {
+		p := DefaultParams()
+		p.Boosts = []Boost{
+			{Name: "leaving", Add: 1, ExpiresDays: Range{Max: &some}}, {Name: "all", Add: 1, ExpiresDays: Range{Min: &none}},
+			{Name: "staying", Add: 1, ExpiresDays: Range{Min: &some}},
+		}
+		w := newWorld([]schemas.Item{{ExpiresAt: expires}}, &p)
+		if got := w.plan.ActiveBoosts(nil, 0, testTime); !slices.Equal(got, []string{"leaving", "all"}) {
+			t.Errorf("rules %q hold for what expires at %v", got, expires)
+		}
+		if got := w.plan.ActiveBoosts(nil, 0, time.Time{}); len(got) > 0 {
+			t.Errorf("rules %q hold at no time", got)
+		}
+	}
+}
+
+func TestTimeless(t *testing.T) {
+	day := 1.0
+	for _, c := range []struct {
+		name   string
+		change func(p *Params)
+		want   bool
+	}{
+		{"the defaults", func(*Params) {}, true},
+		{"freshness", func(p *Params) { p.Weights.Freshness = 1 }, false},
+		{"a rule", func(p *Params) { p.Boosts = []Boost{{Name: "a", Add: 1}} }, true},
+		{"a rule with a beginning", func(p *Params) { p.Boosts = []Boost{{Name: "a", Add: 1, From: testTime}} }, false},
+		{"a rule with an end", func(p *Params) { p.Boosts = []Boost{{Name: "a", Add: 1, Until: testTime}} }, false},
+		{"a rule for the new", func(p *Params) { p.Boosts = []Boost{{Name: "a", Add: 1, AgeDays: Range{Max: &day}}} }, false},
+		{"a rule for the leaving", func(p *Params) { p.Boosts = []Boost{{Name: "a", Add: 1, ExpiresDays: Range{Max: &day}}} }, false},
+		{"a rule that no item matches", func(p *Params) { p.Boosts = []Boost{{Name: "a", Add: 1, From: testTime, Tags: []string{"none"}}} }, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := DefaultParams()
+			c.change(&p)
+			if got := newWorld([]schemas.Item{{Title: "A"}}, &p).plan.Timeless(); got != c.want {
+				t.Errorf("timeless is %v", got)
 			}
 		})
 	}

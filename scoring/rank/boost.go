@@ -14,12 +14,12 @@ type rule struct {
 	name        string
 	add         float64
 	from, until time.Time
-	ageDays     Range
-	used        bool // an item matches
+	age, expiry Range // in days
+	used        bool  // an item matches
 }
 
 func newRule(b *Boost) rule {
-	return rule{name: b.Name, add: b.Add, from: b.From, until: b.Until, ageDays: b.AgeDays}
+	return rule{name: b.Name, add: b.Add, from: b.From, until: b.Until, age: b.AgeDays, expiry: b.ExpiresDays}
 }
 
 // holds reports whether the rule's time has come and not passed.
@@ -33,30 +33,54 @@ const (
 	never  = math.MaxInt64
 )
 
-// window is the span of times, Unix microseconds, in which an item has to be added for a rule to hold for it.
+// window is a span of times, Unix microseconds: in which an item has to be added, or to expire, for a rule to hold for it.
 type window struct{ from, before int64 }
 
-// window is that of the rule at a time. An age is whole microseconds, and 0 for what is added later.
-func (r *rule) window(now int64) window {
-	w := window{always, never}
-	least, most := r.ageDays.Min, r.ageDays.Max
-	if least == nil && most == nil {
+// added is the window of when an item of such an age, in days, was added. An age is whole microseconds, and 0 for what
+// is added later.
+func added(age Range, now int64) window {
+	w, bounded := around(age, now)
+	if !bounded {
 		return w
 	}
-	if now == unknown || (most != nil && *most <= 0) {
-		return window{never, never}
+	if age.Max != nil {
+		w.from = now - micros(*age.Max) + 1
 	}
-	w.from++ // not the unknown
-	if most != nil {
-		w.from = now - micros(*most) + 1
-	}
-	if least != nil && *least > 0 {
-		w.before = now - micros(*least) + 1
+	if age.Min != nil && *age.Min > 0 {
+		w.before = now - micros(*age.Min) + 1
 	}
 	return w
 }
 
-func (w window) has(added int64) bool { return w.from <= added && added < w.before }
+// expiring is the window of when an item expires that has so many days left. What is left is whole microseconds, and 0
+// for what has expired.
+func expiring(left Range, now int64) window {
+	w, bounded := around(left, now)
+	if !bounded {
+		return w
+	}
+	if left.Min != nil && *left.Min > 0 {
+		w.from = now + micros(*left.Min)
+	}
+	if left.Max != nil {
+		w.before = now + micros(*left.Max)
+	}
+	return w
+}
+
+// around is the window without the bounds of a range of days that are not negative: of all times for a range without
+// ends, of none where no item can match, else of all that are known, which are to be bounded.
+func around(days Range, now int64) (w window, bounded bool) {
+	switch {
+	case !days.bounded():
+		return window{always, never}, false
+	case now == unknown || (days.Max != nil && *days.Max <= 0):
+		return window{never, never}, false
+	}
+	return window{always + 1, never}, true
+}
+
+func (w window) has(t int64) bool { return w.from <= t && t < w.before }
 
 // micros returns days as microseconds, the fraction of one as a whole one, and no more than a time can be.
 func micros(days float64) int64 {
@@ -64,9 +88,12 @@ func micros(days float64) int64 {
 	return int64(min(math.Ceil(days*day), 1<<60))
 }
 
+// bounded reports whether the range has an end.
+func (r Range) bounded() bool { return r.Min != nil || r.Max != nil }
+
 // holds reports whether a value, if it is known, is in the range.
 func (r Range) holds(v float64, known bool) bool {
-	if r.Min == nil && r.Max == nil {
+	if !r.bounded() {
 		return true
 	}
 	return known && (r.Min == nil || v >= *r.Min) && (r.Max == nil || v < *r.Max)

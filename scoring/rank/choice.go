@@ -1,196 +1,127 @@
 package rank
 
-import "math"
+import (
+	"math"
 
-// rival is a candidate that may be chosen, or was.
-type rival struct {
-	entry
-	worth  float64 // its score as compared with the first seen of the chosen; with all of them it is that or less
-	near   float64 // the largest similarity to those
-	seen   int32
-	twin   bool // it is nearly identical to one of them
-	gone   bool // chosen, or a cap has no room for it
-	pinned bool
-}
+	"recstream/scoring/similarity"
+)
 
 // chooseRest fills the answer, as far as there are candidates that may follow.
 func (r *Ranker) chooseRest() {
-	for len(r.chosen) < r.q.Limit {
-		if next := r.winner(); next != nil {
-			r.choose(next)
-		} else if r.dry || !r.draw() {
-			return
-		}
+	for len(r.chosen) < r.q.Limit && r.findWinner() {
+		winner := r.pool.pop(r.q.Raw)
+		r.choose(&winner)
 	}
 }
 
-// winner returns the rival that is to be chosen next, nil if none in the pool may be. It draws more of the pool where
-// one of these might win.
-func (r *Ranker) winner() (best *rival) {
-	for {
-		best = r.bestDrawn()
-		if r.diversity == 0 || r.full() || (best != nil && r.outdoes(best, &r.pool[len(r.pool)-1])) {
-			return best
-		}
-		r.draw()
-	}
-}
-
-// bestDrawn is the winner among those that are drawn.
+// findWinner brings the rival that is to be chosen next to the top of the pool. It draws candidates where the pool has none
+// that may follow, and where one of those to come might win. It returns false if no candidate may follow.
 //
-// What was chosen since a rival was compared can only lower its worth, so one that does not beat the best so far with
-// what it was worth then need not be compared again: most never are.
-func (r *Ranker) bestDrawn() (best *rival) {
-	for r.head < len(r.pool) && r.pool[r.head].gone {
-		r.head++
+// What was chosen since a rival was compared can only lower its worth. So where the top of the pool is compared
+// with all that was chosen and stays at the top, the others need not be compared: most never are.
+func (r *Ranker) findWinner() bool {
+	r.admitHeld()
+	for {
+		switch {
+		case len(r.pool) == 0:
+			if r.dry {
+				return false
+			}
+			r.draw()
+		case r.caps.full(r.pool[0].item) != "":
+			r.pool.pop(r.q.Raw)
+		case r.isBehind(&r.pool[0]):
+			r.examineTop()
+		case r.diversity == 0 || r.full() || r.outdoes(&r.pool[0]):
+			return true
+		default:
+			r.draw()
+		}
 	}
-	for i := r.head; i < len(r.pool); i++ {
-		e := &r.pool[i]
-		if e.gone || (best != nil && !r.beats(e, best)) || !r.allowed(e) {
-			continue
-		}
-		if r.diversity == 0 {
-			return e // the pool is in order
-		}
-		if best == nil || r.beats(e, best) {
-			best = e
-		}
+}
+
+// isBehind reports whether something was chosen with which the rival has yet to be compared.
+func (r *Ranker) isBehind(e *rival) bool {
+	return int(e.seen) < len(r.chosen) && (r.diversity > 0 || r.onPage())
+}
+
+// onPage reports whether the next place is one of the first page.
+func (r *Ranker) onPage() bool { return len(r.chosen) < r.q.Plan.params.Page }
+
+// examineTop compares the top of the pool with what was chosen, as far as it takes to tell whether it stays there. One
+// that is nearly identical to an item of the page has to wait for the page to be full.
+func (r *Ranker) examineTop() {
+	top, onPage := &r.pool[0], r.onPage()
+	twin := (onPage && r.hasLikelyTwin(top)) || r.compare(top, r.pool.second())
+	if twin && onPage {
+		r.held = append(r.held, r.pool.pop(r.q.Raw))
+		return
 	}
-	return best
+	r.pool.sink(0, r.q.Raw)
 }
 
-// outdoes reports whether e is worth more than all that come after last can be, unlike as they may be to what
-// was chosen. Rounding is allowed for.
-func (r *Ranker) outdoes(e, last *rival) bool {
-	return e.worth > (1-r.diversity)*last.key+slack*math.Abs(last.key)
+// admitHeld lets those that had to wait into the pool, once the page is full.
+func (r *Ranker) admitHeld() {
+	if r.onPage() {
+		return
+	}
+	for i := range r.held {
+		r.pool.push(r.held[i], r.q.Raw)
+	}
+	r.held = r.held[:0]
 }
 
-// beats tells whether e is to be chosen before f.
-func (r *Ranker) beats(e, f *rival) bool {
-	return entry{e.worth, e.item, e.candidate}.before(entry{f.worth, f.item, f.candidate}, r.q.Raw)
-}
-
-// allowed reports whether the rival may be chosen now. It brings its worth up to date.
-func (r *Ranker) allowed(e *rival) bool {
-	if r.caps.full(e.item) != "" {
-		e.gone = true
+// compare compares a rival with what was chosen since it was last compared, and brings its worth up to date, until it
+// is worth less than least, or nearly identical to one of them, which it reports.
+func (r *Ranker) compare(e *rival, least float64) (twin bool) {
+	x, threshold := r.q.Plan.x, r.q.Plan.params.NearIdentical
+	if r.diversity == 0 && threshold > similarity.MostUnrelated {
+		e.seen = int32(len(r.chosen)) // only kin could be its twin
 		return false
 	}
-	firstPage := len(r.chosen) < r.q.Plan.params.Page
-	if r.diversity > 0 || firstPage {
-		r.compare(e)
+	for int(e.seen) < len(r.chosen) && e.worth >= least && !twin {
+		near := x.Similarity(e.item, r.chosen[e.seen].item)
+		if near > e.near {
+			e.near = near
+			e.worth = e.key + r.penalty(e)
+		}
+		if twin = near >= threshold; twin {
+			r.twinOf = int(e.seen)
+		}
+		e.seen++
 	}
-	return !(firstPage && e.twin)
+	return twin
 }
 
-// compare compares a rival with what was chosen since it was last compared.
-func (r *Ranker) compare(e *rival) {
-	x, p := r.q.Plan.x, &r.q.Plan.params
-	for ; int(e.seen) < len(r.chosen); e.seen++ {
-		other := r.chosen[e.seen].item
-		similarity := x.Similarity(e.item, other)
-		e.near = max(e.near, similarity)
-		if similarity >= p.NearIdentical || x.SameTitle(e.item, other) {
-			e.twin = true
+// kin is what most items have in common that are nearly identical: the id of the title, and that of the franchise.
+type kin struct{ title, franchise int32 }
+
+func kinOf(x *similarity.Index, item int32) kin { return kin{x.Title(item), x.Franchise(item)} }
+
+// hasLikelyTwin reports whether the rival is nearly identical to one of its kin that was chosen since it was last
+// compared, or to that which another rival was found to be nearly identical to. Most rivals have no kin in an answer,
+// which takes two looks.
+func (r *Ranker) hasLikelyTwin(e *rival) bool {
+	x, threshold, own := r.q.Plan.x, r.q.Plan.params.NearIdentical, kinOf(r.q.Plan.x, e.item)
+	if int(e.seen) <= r.twinOf && r.twinOf < len(r.chosen) && x.Similarity(e.item, r.chosen[r.twinOf].item) >= threshold {
+		return true
+	}
+	titled, related := r.titles.has(own.title), r.franchises.has(own.franchise)
+	if !titled && !related {
+		return false
+	}
+	for i := int(e.seen); i < len(r.chosen); i++ {
+		k, other := r.kin[i], r.chosen[i].item
+		if (titled && k.title == own.title && x.SameTitle(e.item, other)) ||
+			(related && k.franchise == own.franchise && x.Similarity(e.item, other) >= threshold) {
+			return true
 		}
 	}
-	e.worth = e.key + r.penalty(e)
+	return false
 }
 
-// How many candidates are drawn at first, at least: as many more than the answer needs where some may not be allowed
-// to follow, and as many where the best are compared with one another.
-const (
-	spare      = 4
-	contenders = 32
-)
-
-// firstDraw is how many candidates are drawn at first.
-func (r *Ranker) firstDraw() int {
-	size, p := r.q.Limit-len(r.chosen), &r.q.Plan.params
-	switch {
-	case r.diversity > 0:
-		return min(max(contenders, 2*size), r.capacity())
-	case r.caps.any() || len(r.chosen) < p.Page:
-		return size + max(spare, size/2)
-	}
-	return size
-}
-
-// capacity is the size of the pool, before it has to grow.
-func (r *Ranker) capacity() int { return max(r.q.Plan.params.Diversity.Pool, r.q.Limit) }
-
-// full reports whether the whole pool is drawn.
-func (r *Ranker) full() bool { return r.dry || len(r.pool) >= r.capacity() }
-
-// draw takes the next best candidates: as many as are drawn already, within the capacity of the pool. Beyond
-// it, or where the order is all that counts, it passes over those that a cap has no room for. It returns false if there
-// are no more.
-func (r *Ranker) draw() bool {
-	drawn := len(r.pool)
-	size := drawn
-	if drawn == 0 {
-		size = r.firstDraw()
-	}
-	fill := r.diversity > 0 && !r.full()
-	if fill {
-		size = min(size, r.capacity()-drawn)
-	}
-	if r.keys == nil {
-		r.drawInOrder(size)
-	} else {
-		r.drawBest(size, !fill)
-	}
-	r.dry = len(r.pool) < drawn+size
-	return len(r.pool) > drawn
-}
-
-// drawInOrder draws candidates in the order of the query.
-func (r *Ranker) drawInOrder(size int) {
-	from := 0
-	if n := len(r.pool); n > 0 {
-		from = int(r.pool[n-1].candidate) + 1
-	}
-	for i := from; i < len(r.q.Items) && size > 0; i++ {
-		if e := r.entry(i); r.open(e, true) {
-			r.pool = append(r.pool, rival{entry: e})
-			size--
-		}
-	}
-}
-
-// drawBest draws the best by key of those that come after the pool.
-func (r *Ranker) drawBest(size int, capped bool) {
-	var last entry
-	again := len(r.pool) > 0
-	if again {
-		last = r.pool[len(r.pool)-1].entry
-	}
-	s, floor := &r.best, math.Inf(-1)
-	s.reset(size, r.q.Raw)
-	for i, key := range r.keys {
-		if key < floor {
-			continue
-		}
-		if r.lazy {
-			key = r.key(i)
-		}
-		e := entry{key, r.q.Items[i], int32(i)}
-		if !s.wants(e) || (again && !last.before(e, r.q.Raw)) || !r.open(e, capped) {
-			continue
-		}
-		s.add(e)
-		if len(s.heap) == size {
-			floor = s.heap[0].key
-		}
-	}
-	for _, e := range s.sorted() {
-		drawn := rival{entry: e}
-		drawn.worth = e.key + r.penalty(&drawn)
-		r.pool = append(r.pool, drawn)
-	}
-}
-
-// open reports whether the candidate is not chosen, nor, if capped says to look, kept out by a cap.
-func (r *Ranker) open(e entry, capped bool) bool {
-	return !r.taken.has(e.item) && (!capped || r.caps.full(e.item) == "")
+// outdoes reports whether e is worth more than all that were not drawn yet can be, unlike as they may be to what
+// was chosen. Rounding is allowed for.
+func (r *Ranker) outdoes(e *rival) bool {
+	return e.worth > (1-r.diversity)*r.last.key+slack*math.Abs(r.last.key)
 }

@@ -40,6 +40,8 @@
 // The same query gives the same answer to the bit. No full sort: candidates are scanned and the best kept in a heap.
 // Where nothing but the base counts, candidates are compared by their raw numbers alone, and only what is
 // returned is predicted: that is the same order, except that raw numbers too close for their measures to differ
-// keep their own. Once its buffers have grown, a Ranker allocates nothing. A Plan never changes, so any number of goroutines
-// share one. No clock, no I/O.
+// keep their own. An item is compared with those before it only while it may be the next, and first with those that
+// it is likeliest to be nearly identical to, so that the worst of 10,000 candidates take some milliseconds. Once its
+// buffers have grown, a Ranker allocates nothing. A Plan never changes, so any number of goroutines share one. No clock,
+// no I/O.
 package rank

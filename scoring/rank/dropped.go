@@ -42,16 +42,9 @@ func (r *Ranker) missed(most int) []entry {
 	s.reset(most, r.q.Raw)
 	for i := range r.q.Items {
 		e := r.entry(i)
-		switch {
-		case r.taken.has(e.item):
-		case r.keys != nil && s.wants(e):
+		if !r.taken.has(e.item) && s.wants(e) {
 			s.add(e)
-		case r.keys == nil && len(s.heap) < most:
-			s.heap = append(s.heap, e)
 		}
-	}
-	if r.keys == nil {
-		return s.heap
 	}
 	return s.sorted()
 }
@@ -74,11 +67,7 @@ func (r *Ranker) code(e entry) schemas.DropCode {
 func (r *Ranker) behind(e entry) bool {
 	for i := range r.chosen {
 		c := &r.chosen[i]
-		switch {
-		case c.pinned:
-		case r.keys == nil && e.candidate < c.candidate:
-			return false
-		case r.keys != nil && e.before(c.entry, r.q.Raw):
+		if !c.pinned && e.before(c.entry, r.q.Raw) {
 			return false
 		}
 	}

@@ -42,6 +42,9 @@ func randomItems(rng *rand.Rand, n int) []schemas.Item {
 		if rng.IntN(4) > 0 {
 			it.AddedAt = testTime.Add(-time.Duration(rng.IntN(100)-5) * 12 * time.Hour)
 		}
+		if rng.IntN(2) == 0 {
+			it.ExpiresAt = testTime.Add(time.Duration(rng.IntN(60)-5) * 12 * time.Hour)
+		}
 		if rng.IntN(3) == 0 {
 			it.Suitability = []schemas.GroupSize{schemas.GroupSize(1 + rng.IntN(3))}
 		}
@@ -90,7 +93,7 @@ func randomBoost(rng *rand.Rand) Boost {
 		}
 	}
 	bound := func(v float64) Range { return Range{Min: &v} }
-	switch rng.IntN(10) {
+	switch rng.IntN(11) {
 	case 0:
 		b.Items = []string{"i00003", "i00004", "none"}
 	case 1:
@@ -110,6 +113,9 @@ func randomBoost(rng *rand.Rand) Boost {
 	case 8:
 		least, most := 2.0, 20.0
 		b.AgeDays = Range{&least, &most}
+	case 9:
+		least, most := float64(rng.IntN(3)), 7.0
+		b.ExpiresDays = Range{&least, &most}
 	}
 	return b
 }

@@ -113,14 +113,15 @@ func naiveMatch(b *Boost, it *schemas.Item, at time.Time) bool {
 	within := func(r Range, v float64, missing bool) bool {
 		return (r.Min == nil && r.Max == nil) || (!missing && (r.Min == nil || v >= *r.Min) && (r.Max == nil || v < *r.Max))
 	}
-	age := max(0, at.Sub(it.AddedAt).Hours()/24)
+	age, left := max(0, at.Sub(it.AddedAt).Hours()/24), max(0, it.ExpiresAt.Sub(at).Hours()/24)
 	return !at.Before(b.From) && (b.Until.IsZero() || at.Before(b.Until)) &&
 		one(b.Items, []string{it.ID}) && one(b.Genres, it.Genres) && one(b.Franchises, []string{it.Franchise}) &&
 		one(b.Tags, it.Tags) && one(b.Groups, groups) &&
 		strings.Contains(strings.ToLower(it.Title), strings.ToLower(b.Title)) &&
 		within(b.Year, it.Year, it.Year == 0) && within(b.Duration, it.DurationMin, it.DurationMin == 0) &&
 		within(b.Popularity, it.Popularity, it.Popularity == 0) &&
-		within(b.AgeDays, age, at.IsZero() || it.AddedAt.IsZero())
+		within(b.AgeDays, age, at.IsZero() || it.AddedAt.IsZero()) &&
+		within(b.ExpiresDays, left, at.IsZero() || it.ExpiresAt.IsZero())
 }
 
 func (n *naive) affinity(it *schemas.Item) float64 {

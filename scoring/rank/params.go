@@ -40,23 +40,25 @@ type Calibration struct {
 // Boost adds to the scores of the items that match all of its conditions. A condition that is empty matches every item.
 // Groups wants an item that names one of the companies: one that suits all names none, and does not match.
 type Boost struct {
-	Name       string    `yaml:"name" desc:"Name of the rule, for people"`
-	Add        float64   `yaml:"add" desc:"What is added to the score; negative is a demotion"`
-	From       time.Time `yaml:"from" desc:"First moment of the rule, RFC 3339, in the time of events; empty is always"`
-	Until      time.Time `yaml:"until" desc:"Moment from which on the rule does not hold any more; empty is never"`
-	Items      []string  `yaml:"items" desc:"Item ids, one of which it has to be"`
-	Genres     []string  `yaml:"genres" desc:"Genres, one of which the item must have, spelled alike to the case"`
-	Franchises []string  `yaml:"franchises" desc:"Franchises, one of which it must be of"`
-	Tags       []string  `yaml:"tags" desc:"Tags, one of which the item must have"`
-	Groups     []string  `yaml:"groups" desc:"Companies (solo, couple, group), one of which the item must be made for by its own suitability"`
-	Title      string    `yaml:"title" desc:"Text that the title must contain, in any case"`
-	Year       Range     `yaml:"year"`
-	Duration   Range     `yaml:"duration_min"`
-	Popularity Range     `yaml:"popularity"`
-	AgeDays    Range     `yaml:"age_days"`
+	Name        string    `yaml:"name" desc:"Name of the rule, for people"`
+	Add         float64   `yaml:"add" desc:"What is added to the score; negative is a demotion"`
+	From        time.Time `yaml:"from" desc:"First moment of the rule, RFC 3339, in the time of events; empty is always"`
+	Until       time.Time `yaml:"until" desc:"Moment from which on the rule does not hold any more; empty is never"`
+	Items       []string  `yaml:"items" desc:"Item ids, one of which it has to be"`
+	Genres      []string  `yaml:"genres" desc:"Genres, one of which the item must have, spelled alike to the case"`
+	Franchises  []string  `yaml:"franchises" desc:"Franchises, one of which it must be of"`
+	Tags        []string  `yaml:"tags" desc:"Tags, one of which the item must have"`
+	Groups      []string  `yaml:"groups" desc:"Companies (solo, couple, group), one of which the item must be made for by its own suitability"`
+	Title       string    `yaml:"title" desc:"Text that the title must contain, in any case"`
+	Year        Range     `yaml:"year"`
+	Duration    Range     `yaml:"duration_min"`
+	Popularity  Range     `yaml:"popularity"`
+	AgeDays     Range     `yaml:"age_days" desc:"Days since the item was added, 0 for one that is added later"`
+	ExpiresDays Range     `yaml:"expires_days" desc:"Days until the item expires; one that never does is in no range"`
 }
 
-// Range is min ≤ value < max. An end that is left out, nil, is open. Where an end is given, a missing value does not match.
+// Range is min ≤ value < max. An end that is left out, nil, is open. Where an end is given, a missing value does not match;
+// nor do the days until an item expires that never does.
 type Range struct {
 	Min *float64 `yaml:"min" desc:"Least value; empty is none"`
 	Max *float64 `yaml:"max" desc:"Value that the item's stays below; empty is no end"`
@@ -76,10 +78,13 @@ type Caps struct {
 	BandYears int `yaml:"band_years" desc:"Years of a band; 10 makes decades"`
 }
 
-// Limits of the parameters.
+// Limits of the parameters. Those of numbers keep every sum of terms finite, and far from where adding a small term to a
+// large one is lost in rounding.
 const (
-	MaxBoosts = 1000
-	MaxPool   = 2000
+	MaxBoosts      = 1000
+	MaxPool        = 2000
+	MaxWeight      = 1e6 // of a term; a business rule adds or takes no more either
+	MaxCalibration = 1e3 // slope, and intercept on either side of 0
 )
 
 // DefaultParams returns the parameters that hold where nothing is configured: the order is that of the tier's own
@@ -112,10 +117,11 @@ func (p *Params) Validate() error {
 		{"weights.base", w.Base}, {"weights.affinity", w.Affinity}, {"weights.freshness", w.Freshness},
 		{"weights.popularity", w.Popularity}, {"weights.similarity", w.Similarity},
 	} {
-		refuse(!finite(f.value) || f.value < 0, f.field, "%v is not a number from 0 up", f.value)
+		refuse(!(f.value >= 0 && f.value <= MaxWeight), f.field, "%v is not 0 to %.0f", f.value, MaxWeight)
 	}
-	refuse(!finite(p.Calibration.Slope) || p.Calibration.Slope <= 0, "calibration.slope", "%v is not above 0", p.Calibration.Slope)
-	refuse(!finite(p.Calibration.Intercept), "calibration.intercept", "%v is not a number", p.Calibration.Intercept)
+	k := p.Calibration
+	refuse(!(k.Slope > 0 && k.Slope <= MaxCalibration), "calibration.slope", "%v is not above 0 and up to %.0f", k.Slope, MaxCalibration)
+	refuse(!(math.Abs(k.Intercept) <= MaxCalibration), "calibration.intercept", "%v is not -%.0f to %.0[2]f", k.Intercept, MaxCalibration)
 	refuse(p.FreshnessHalfLife <= 0, "freshness_half_life", "%v is not above 0s", p.FreshnessHalfLife)
 	d := p.Diversity
 	refuse(!(d.Strength >= 0 && d.Strength <= 1), "diversity.strength", "%v is not 0 to 1", d.Strength)
@@ -145,6 +151,8 @@ func (b *Boost) validate() error {
 		return errors.New("name: is empty: name the rule")
 	case !finite(b.Add) || b.Add == 0:
 		return fmt.Errorf("add: %v is not a number other than 0", b.Add)
+	case math.Abs(b.Add) > MaxWeight:
+		return fmt.Errorf("add: %v is not -%.0f to %.0[2]f", b.Add, MaxWeight)
 	case !b.From.IsZero() && !b.Until.IsZero() && !b.Until.After(b.From):
 		return fmt.Errorf("until: %s is not after from, %s", b.Until.Format(time.RFC3339), b.From.Format(time.RFC3339))
 	}
@@ -156,7 +164,7 @@ func (b *Boost) validate() error {
 	for _, r := range []struct {
 		field string
 		Range
-	}{{"year", b.Year}, {"duration_min", b.Duration}, {"popularity", b.Popularity}, {"age_days", b.AgeDays}} {
+	}{{"year", b.Year}, {"duration_min", b.Duration}, {"popularity", b.Popularity}, {"age_days", b.AgeDays}, {"expires_days", b.ExpiresDays}} {
 		if err := r.validate(); err != nil {
 			return fmt.Errorf("%s.%w", r.field, err)
 		}

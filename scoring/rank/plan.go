@@ -15,10 +15,11 @@ type Plan struct {
 	params Params
 	x      *similarity.Index
 	rules  []rule
-	// The rules that match item i, but for time and age, are matches[starts[i]:starts[i+1]]; both are nil without any.
+	// The rules that match item i, but for what hangs on the time, are matches[starts[i]:starts[i+1]]; both are nil without any.
 	starts     []uint32
 	matches    []uint16
 	added      []int64     // AddedAt by item, Unix microseconds, or unknown; nil where no rule asks
+	expires    []int64     // ExpiresAt, in the same way
 	born       []halfLives // the same for the freshness term; nil where it is off
 	popularity []float64   // the popularity term by item; nil where it is off
 }
@@ -39,14 +40,15 @@ func NewPlan(p *Params, items []schemas.Item, x *similarity.Index) *Plan {
 
 // Bytes is about how much memory the plan holds, the index aside.
 func (p *Plan) Bytes() int64 {
-	return int64(len(p.starts))*4 + int64(len(p.matches))*2 + int64(len(p.added))*8 + int64(len(p.born))*16 + int64(len(p.popularity))*8
+	return int64(len(p.starts))*4 + int64(len(p.matches))*2 + int64(len(p.added)+len(p.expires)+len(p.popularity))*8 + int64(len(p.born))*16
 }
 
 // ActiveBoosts appends to dst the names of the rules that hold for the item at a time, in the configuration's order.
 func (p *Plan) ActiveBoosts(dst []string, item int32, at time.Time) []string {
 	now := microseconds(at)
 	for _, k := range p.rulesOf(item) {
-		if r := &p.rules[k]; r.holds(at) && r.window(now).has(p.addedAt(item)) {
+		r := &p.rules[k]
+		if r.holds(at) && added(r.age, now).has(timeOf(p.added, item)) && expiring(r.expiry, now).has(timeOf(p.expires, item)) {
 			dst = append(dst, r.name)
 		}
 	}
@@ -54,14 +56,14 @@ func (p *Plan) ActiveBoosts(dst []string, item int32, at time.Time) []string {
 }
 
 // Timeless reports whether the time of a query makes no difference: freshness does not count, and no business rule that
-// any item matches has a time or asks for an age.
+// any item matches has a time or asks for an age or an expiry.
 func (p *Plan) Timeless() bool {
 	return p.born == nil && !slices.ContainsFunc(p.rules, func(r rule) bool {
-		return r.used && (!r.from.IsZero() || !r.until.IsZero() || r.ageDays != Range{})
+		return r.used && (!r.from.IsZero() || !r.until.IsZero() || r.age.bounded() || r.expiry.bounded())
 	})
 }
 
-// rulesOf returns the rules that match an item but for time and age.
+// rulesOf returns the rules that match an item, but for what hangs on the time.
 func (p *Plan) rulesOf(item int32) []uint16 {
 	if p.starts == nil {
 		return nil
@@ -92,20 +94,28 @@ func (p *Plan) matchRules(items []schemas.Item) {
 	}
 }
 
-// fillTimes makes the columns of when items were added.
+// fillTimes makes the columns of when items were added and expire.
 func (p *Plan) fillTimes(items []schemas.Item) {
-	if slices.ContainsFunc(p.rules, func(r rule) bool { return r.used && (r.ageDays.Min != nil || r.ageDays.Max != nil) }) {
-		p.added = make([]int64, len(items))
-		for i := range items {
-			p.added[i] = microseconds(items[i].AddedAt)
-		}
-	}
+	p.added = p.times(items, func(r *rule) Range { return r.age }, func(it *schemas.Item) time.Time { return it.AddedAt })
+	p.expires = p.times(items, func(r *rule) Range { return r.expiry }, func(it *schemas.Item) time.Time { return it.ExpiresAt })
 	if p.params.Weights.Freshness > 0 {
 		p.born = make([]halfLives, len(items))
 		for i := range items {
 			p.born[i] = since1970(microseconds(items[i].AddedAt), p.params.FreshnessHalfLife)
 		}
 	}
+}
+
+// times makes the column of a time, if a rule that any item matches has a range that asks for it.
+func (p *Plan) times(items []schemas.Item, days func(*rule) Range, of func(*schemas.Item) time.Time) []int64 {
+	if !slices.ContainsFunc(p.rules, func(r rule) bool { return r.used && days(&r).bounded() }) {
+		return nil
+	}
+	column := make([]int64, len(items))
+	for i := range items {
+		column[i] = microseconds(of(&items[i]))
+	}
+	return column
 }
 
 // fillPopularity makes the term's column, if the term counts and any item has a popularity.
@@ -140,10 +150,10 @@ func microseconds(t time.Time) int64 {
 	return t.UnixMicro()
 }
 
-// addedAt is when the item was added, as far as anybody asks.
-func (p *Plan) addedAt(item int32) int64 {
-	if p.added == nil {
+// timeOf is an item's time, as far as anybody asks.
+func timeOf(column []int64, item int32) int64 {
+	if column == nil {
 		return unknown
 	}
-	return p.added[item]
+	return column[item]
 }

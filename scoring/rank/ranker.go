@@ -16,8 +16,8 @@ type Query struct {
 	SimilarTo int32            // place of the item whose like is wanted, or -1
 	Pins      []int32          // places, in the order wanted; those that are not in Items do not count
 	Items     []int32          // places of the candidates, each once
-	// Raw is the tier's number of each candidate, finite. With nil the order of Items is the order, and there are no
-	// terms and no diversity.
+	// Raw is the tier's number of each candidate. It and what Predict makes of it are within ±1e300, so that sums are
+	// finite. With nil the order of Items is the order, and there are no terms and no diversity.
 	Raw       []float64
 	Predict   func(raw float64) float64 // makes the measure of a raw number; never falls where raw rises; nil leaves it as it is
 	Calibrate bool                      // the measure is a model's prediction
@@ -49,11 +49,16 @@ type Ranker struct {
 	ceilings           ceilings
 	best               selection
 	pins               []entry
-	pool               []rival // best first, as far as candidates were drawn
-	head               int     // nothing before it in the pool is left
-	dry                bool    // all candidates are drawn that may be
+	pool               pool    // of what was drawn, what may still be chosen
+	held               []rival // what is nearly identical to an item of the page, and waits for the page to be full
+	drawn              int     // how many candidates were drawn, and the last of them
+	last               entry
+	dry                bool // all candidates are drawn that may be
 	chosen             []rival
+	kin                []kin  // of what was chosen
 	taken              bitset // places of what was chosen
+	titles, franchises bitset // of what was chosen, none of them 0
+	twinOf             int    // which of the chosen the last twin was found to be nearly identical to
 }
 
 // Rank appends the answer to dst, best first.
@@ -77,8 +82,11 @@ func (r *Ranker) Forget() {
 	for i := range r.chosen {
 		r.caps.count(r.chosen[i].item, -1)
 		r.taken.remove(r.chosen[i].item)
+		r.titles.remove(r.kin[i].title)
+		r.franchises.remove(r.kin[i].franchise)
 	}
-	r.chosen, r.pool, r.head = r.chosen[:0], r.pool[:0], 0
+	r.chosen, r.kin = r.chosen[:0], r.kin[:0]
+	r.pool, r.held, r.drawn, r.last, r.twinOf = r.pool[:0], r.held[:0], 0, entry{}, 0
 	r.caps.x = nil
 	r.blend.end()
 	r.q, r.keys, r.best.raw, r.diversity, r.lazy, r.dry = Query{}, nil, nil, 0, false, false
@@ -90,6 +98,8 @@ func (r *Ranker) start(q *Query) {
 	r.q = *q
 	r.caps.start(p.Caps, q.Plan.x)
 	r.taken.reach(q.Plan.x.Len())
+	r.titles.reach(q.Plan.x.NumTitles())
+	r.franchises.reach(q.Plan.x.NumFranchises())
 	if q.Raw == nil {
 		return
 	}
@@ -145,19 +155,25 @@ func (r *Ranker) byRaw() bool { return r.diversity == 0 && r.blend.onlyBase() }
 func (r *Ranker) choosePins() {
 	r.findPins()
 	for _, item := range r.q.Pins {
-		at := slices.IndexFunc(r.pins, func(e entry) bool { return e.item == item })
-		if at < 0 || r.taken.has(item) || len(r.chosen) == r.q.Limit {
+		if len(r.chosen) == r.q.Limit {
+			return
+		}
+		if r.taken.has(item) {
 			continue
 		}
-		e := rival{entry: r.pins[at], pinned: true}
-		if r.diversity > 0 {
-			r.compare(&e)
+		at := slices.IndexFunc(r.pins, func(e entry) bool { return e.item == item })
+		if at < 0 {
+			continue
 		}
-		r.choose(&e)
+		pin := rival{entry: r.entry(int(r.pins[at].candidate)), pinned: true}
+		for r.diversity > 0 && int(pin.seen) < len(r.chosen) {
+			r.compare(&pin, math.Inf(-1))
+		}
+		r.choose(&pin)
 	}
 }
 
-// findPins looks the pins up among the candidates.
+// findPins looks the pins up among the candidates. Their keys are left out: most of many pins are not needed.
 func (r *Ranker) findPins() {
 	r.pins = r.pins[:0]
 	if len(r.q.Pins) == 0 {
@@ -168,7 +184,7 @@ func (r *Ranker) findPins() {
 	}
 	for i, item := range r.q.Items {
 		if r.taken.has(item) {
-			r.pins = append(r.pins, r.entry(i))
+			r.pins = append(r.pins, entry{item: item, candidate: int32(i)})
 		}
 	}
 	for _, item := range r.q.Pins {
@@ -178,7 +194,7 @@ func (r *Ranker) findPins() {
 
 // entry is that of a candidate.
 func (r *Ranker) entry(candidate int) entry {
-	e := entry{item: r.q.Items[candidate], candidate: int32(candidate)}
+	e := entry{-float64(candidate), r.q.Items[candidate], int32(candidate)}
 	if r.keys != nil {
 		e.key = r.key(candidate)
 	}
@@ -187,10 +203,15 @@ func (r *Ranker) entry(candidate int) entry {
 
 // choose adds a rival to the answer.
 func (r *Ranker) choose(e *rival) {
-	e.gone = true
 	r.chosen = append(r.chosen, *e)
 	r.caps.count(e.item, 1)
 	r.taken.add(e.item)
+	k := kinOf(r.q.Plan.x, e.item)
+	r.kin = append(r.kin, k)
+	r.titles.add(k.title)
+	r.franchises.add(k.franchise)
+	r.titles.remove(0)
+	r.franchises.remove(0)
 }
 
 // ranked is an item of the answer with all its numbers.
@@ -209,16 +230,16 @@ func (r *Ranker) ranked(c *rival) Ranked {
 // penalty is the diversity term. It is subtracted from 0, which is no -0.
 func (r *Ranker) penalty(e *rival) float64 { return 0 - r.diversity*(e.key+e.near) }
 
-// bitset is a set of places.
+// bitset is a set of places, or of other numbers from 0 on.
 type bitset []uint64
 
-// reach makes room for places below n.
+// reach makes room for numbers below n.
 func (b *bitset) reach(n int) {
 	for len(*b)*64 < n {
 		*b = append(*b, 0)
 	}
 }
 
-func (b bitset) add(place int32)      { b[place>>6] |= 1 << (place & 63) }
-func (b bitset) remove(place int32)   { b[place>>6] &^= 1 << (place & 63) }
-func (b bitset) has(place int32) bool { return b[place>>6]>>(place&63)&1 == 1 }
+func (b bitset) add(n int32)      { b[n>>6] |= 1 << (n & 63) }
+func (b bitset) remove(n int32)   { b[n>>6] &^= 1 << (n & 63) }
+func (b bitset) has(n int32) bool { return b[n>>6]>>(n&63)&1 == 1 }

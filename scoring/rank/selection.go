@@ -2,7 +2,9 @@ package rank
 
 // entry is a candidate with what it is ordered by.
 type entry struct {
-	key             float64 // the sum of its terms, diversity aside; its raw number where that is enough
+	// The sum of its terms, diversity aside; its raw number where that is enough; without raw numbers, falling down the
+	// list of candidates.
+	key             float64
 	item, candidate int32
 }
 
@@ -11,6 +13,11 @@ func (e entry) before(f entry, raw []float64) bool {
 	if e.key != f.key {
 		return e.key > f.key
 	}
+	return e.first(f, raw)
+}
+
+// first tells whether e comes before f where all else is equal.
+func (e entry) first(f entry, raw []float64) bool {
 	if raw[e.candidate] != raw[f.candidate] {
 		return raw[e.candidate] > raw[f.candidate]
 	}

@@ -9,27 +9,39 @@ import (
 	"recstream/schemas"
 )
 
-// worstCases are requests and configurations that make for the most work: answers of 100 items, pages as long, caps that
-// exhaust the pool, items that are hardly to be told apart.
-var worstCases = []struct {
-	name   string
-	change func(p *Params)
-	items  func(rng *rand.Rand, n int) []schemas.Item
-	pins   bool // all candidates are pins too
-}{
-	{"caps, one a genre", func(p *Params) { p.Caps.Genre = 1 }, twentyGenres, false},
-	{"caps, one a genre, by score", func(p *Params) { p.Caps.Genre, p.Diversity.Strength = 1, 0 }, twentyGenres, false},
-	{"one franchise", func(p *Params) { p.Caps.Franchise = 1 }, oneFranchise, false},
-	{"difference alone", func(p *Params) { p.Diversity.Strength = 1 }, twentyGenres, false},
-	{"one title", func(p *Params) { p.Page = 100 }, oneTitle, false},
-	{"one title, by score", func(p *Params) { p.Page, p.Diversity.Strength = 100, 0 }, oneTitle, false},
-	{"one title, a shorter page", func(p *Params) { p.Page = 50 }, oneTitle, false},
-	{"one title, a shorter page, by score", func(p *Params) { p.Page, p.Diversity.Strength = 50, 0 }, oneTitle, false},
-	{"one title but for the last", func(p *Params) { p.Page = 100 }, lastTitle, false},
-	{"half alike", func(p *Params) { p.Page, p.NearIdentical = 100, 0.5 }, twentyGenres, false},
-	{"half alike, by score", func(p *Params) { p.Page, p.NearIdentical, p.Diversity.Strength = 100, 0.5, 0 }, twentyGenres, false},
-	{"half alike, difference alone", func(p *Params) { p.Page, p.NearIdentical, p.Diversity.Strength = 100, 0.5, 1 }, twentyGenres, false},
-	{"all pinned", func(p *Params) {}, twentyGenres, true},
+// worstCase is a configuration with a request that makes for much work: an answer of 100 items, a page as long, caps
+// that exhaust the pool, items that are hardly to be told apart.
+type worstCase struct {
+	name     string
+	strength float64 // of diversity
+	change   func(p *Params)
+	items    func(rng *rand.Rand, n int) []schemas.Item
+	pins     bool // all candidates are pins
+}
+
+func worstCases() []worstCase {
+	none := func(*Params) {}
+	genre := func(p *Params) { p.Caps.Genre = 1 }
+	allCaps := func(p *Params) { p.Caps = Caps{4, 1, 4, 10} }
+	page := func(n int) func(p *Params) { return func(p *Params) { p.Page = n } }
+	half := func(p *Params) { p.Page, p.NearIdentical = 100, 0.5 }
+	cases := []worstCase{{"all pinned", 0.3, none, twentyGenres, true}}
+	for _, strength := range []float64{0, 0.3, 1} {
+		cases = append(cases,
+			worstCase{"no limits", strength, none, twentyGenres, false},
+			worstCase{"one a genre", strength, genre, twentyGenres, false},
+			worstCase{"all caps", strength, allCaps, twentyGenres, false},
+			worstCase{"one franchise", strength, allCaps, oneFranchise, false},
+			worstCase{"one title", strength, page(100), oneTitle, false},
+			worstCase{"one title, page 50", strength, page(50), oneTitle, false},
+			worstCase{"one title after others", strength, page(100), lateTitle, false},
+			worstCase{"one series after others", strength, page(100), lateSeries, false},
+			worstCase{"half alike after others", strength, half, lateGenre, false},
+			worstCase{"half alike", strength, half, twentyGenres, false},
+			worstCase{"copies", strength, page(100), copies, false},
+		)
+	}
+	return cases
 }
 
 // twentyGenres are items with one to three of twenty genres.
@@ -68,52 +80,89 @@ func oneTitle(rng *rand.Rand, n int) []schemas.Item {
 	return items
 }
 
-// lastTitle is oneTitle, popularity making those of the one title come last of the best.
-func lastTitle(rng *rand.Rand, n int) []schemas.Item {
-	items := oneTitle(rng, n)
+// lateTitle has 98 items of titles of their own first, those of one title, then the others.
+func lateTitle(rng *rand.Rand, n int) []schemas.Item {
+	items := twentyGenres(rng, n)
 	for i := range items {
-		if items[i].Popularity = 0; items[i].Title != "Episode 1" && rng.IntN(n/10) < 99 {
-			items[i].Popularity = 1
+		if items[i].Year = 0; i >= 98 && i < n-n/10 {
+			items[i].Title = "Episode 1"
 		}
 	}
 	return items
 }
 
-// worstQuery asks for an answer of so many out of n candidates.
-func worstQuery(rng *rand.Rand, c int, n, limit int) (*world, *Query) {
+// lateSeries has 98 items of other kinds first, then the episodes of one series, then the others.
+func lateSeries(rng *rand.Rand, n int) []schemas.Item {
+	items := lateTitle(rng, n)
+	for i := range items {
+		if it := &items[i]; it.Title == "Episode 1" {
+			it.Title, it.Franchise, it.Genres, it.Tags, it.Year = fmt.Sprint("Episode ", i), "Series", items[99].Genres, []string{"a"}, 2000
+		}
+	}
+	return items
+}
+
+// lateGenre has items of other genres first, then most of one genre.
+func lateGenre(rng *rand.Rand, n int) []schemas.Item {
+	items := lateSeries(rng, n)
+	for i := range items {
+		if it := &items[i]; it.Franchise != "" {
+			it.Franchise, it.Genres = "", []string{"One of its own"}
+		}
+	}
+	return items
+}
+
+// copies are of 99 items.
+func copies(rng *rand.Rand, n int) []schemas.Item {
+	originals := twentyGenres(rng, 99)
+	items := make([]schemas.Item, n)
+	for i := range items {
+		items[i] = originals[min(i, rng.IntN(99))]
+	}
+	return items
+}
+
+// worstQuery asks for an answer of so many out of n candidates, which have about the same score.
+func worstQuery(c *worstCase, n, limit int) (*world, *Query) {
+	rng := rand.New(rand.NewPCG(11, 0))
 	p := everything()
-	p.Caps, p.Diversity.Pool, p.Weights.Popularity = Caps{BandYears: 10}, MaxPool, 10
-	worstCases[c].change(&p)
-	w := newWorld(worstCases[c].items(rng, n), &p)
+	p.Weights = Weights{Base: 1, Freshness: 1e-4, Affinity: 1e-4}
+	p.Caps, p.Diversity = Caps{BandYears: 10}, Diversity{c.strength, MaxPool}
+	c.change(&p)
+	w := newWorld(c.items(rng, n), &p)
 	q := &Query{
 		Plan: w.plan, At: testTime, SimilarTo: 0, Limit: limit, Diversity: math.NaN(), Predict: sigmoid, Calibrate: true,
 		Profile: &schemas.Profile{Genres: []schemas.GenreWeight{{Genre: "Genre 1", Weight: 1}, {Genre: "Genre 2", Weight: -0.5}}},
 	}
 	for i := range n {
 		q.Items = append(q.Items, int32(i))
-		q.Raw = append(q.Raw, rng.NormFloat64())
+		q.Raw = append(q.Raw, -1e-3*float64(i)/float64(n))
 	}
-	if worstCases[c].pins {
+	if c.pins {
 		q.Pins = q.Items
 	}
 	return w, q
 }
 
-// The worst cases have the answer of the naive ranking too.
+// The worst cases have the answer of the naive ranking too, and allocate nothing.
 func TestWorstCasesAreTheNaiveRanking(t *testing.T) {
-	for c := range worstCases {
-		t.Run(worstCases[c].name, func(t *testing.T) {
-			w, q := worstQuery(rand.New(rand.NewPCG(10, uint64(c))), c, 400, 60)
-			w.plan.params.Page = min(w.plan.params.Page, 60)
-			w.plan.params.Diversity.Pool = 80
-			var r Ranker
-			for _, order := range []bool{false, true} {
-				if order {
-					q.Raw = nil
-				}
-				if got, want := r.Rank(nil, q), first(rankNaively(w.items, q)); !alike(got, want) {
-					t.Errorf("in order %v: ranked\n%v, want\n%v", order, got, want)
-				}
+	var r Ranker
+	for _, c := range worstCases() {
+		w, q := worstQuery(&c, 300, 60)
+		w.plan.params.Diversity.Pool = 80
+		w.plan.params.Page = min(w.plan.params.Page, 50)
+		t.Run(fmt.Sprint(c.name, " ", c.strength), func(t *testing.T) {
+			answer := r.Rank(nil, q)
+			if n := testing.AllocsPerRun(2, func() { answer = r.Rank(answer[:0], q) }); n != 0 {
+				t.Errorf("%v allocations", n)
+			}
+			if got, want := answer, first(rankNaively(w.items, q)); !alike(got, want) {
+				t.Errorf("ranked\n%v, want\n%v", got, want)
+			}
+			q.Raw = nil
+			if got, want := r.Rank(nil, q), first(rankNaively(w.items, q)); !alike(got, want) {
+				t.Errorf("in order\n%v, want\n%v", got, want)
 			}
 		})
 	}
@@ -122,11 +171,12 @@ func TestWorstCasesAreTheNaiveRanking(t *testing.T) {
 func first(answer []Ranked, _ *naive) []Ranked { return answer }
 
 func BenchmarkWorst(b *testing.B) {
-	for c := range worstCases {
-		_, q := worstQuery(rand.New(rand.NewPCG(11, 0)), c, 10_000, schemas.MaxLimit)
-		b.Run(worstCases[c].name, func(b *testing.B) { benchmark(b, q) })
-		inOrder := *q
-		inOrder.Raw = nil
-		b.Run(worstCases[c].name+", in order", func(b *testing.B) { benchmark(b, &inOrder) })
+	for _, c := range worstCases() {
+		_, q := worstQuery(&c, 10_000, schemas.MaxLimit)
+		b.Run(fmt.Sprint(c.name, "/", c.strength), func(b *testing.B) { benchmark(b, q) })
+		if c.strength == 0 || c.pins {
+			q.Raw = nil
+			b.Run(c.name+"/in order", func(b *testing.B) { benchmark(b, q) })
+		}
 	}
 }

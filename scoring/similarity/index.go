@@ -16,6 +16,9 @@ const (
 	yearShare      = 1
 	allShares      = genreShare + franchiseShare + tagShare + yearShare
 
+	// MostUnrelated is the largest similarity of two items that are not of one franchise.
+	MostUnrelated = float64(allShares-franchiseShare) / allShares
+
 	yearReach = 10   // years from which on two have nothing in common
 	lastYear  = 9999 // later ones are missing
 )
@@ -26,7 +29,7 @@ type Index struct {
 	items                    []features
 	ids                      []int32 // of genres and of tags, each set ascending
 	genres                   map[string]int32
-	tags, franchises         int // how many there are; franchises count that of none, 0, too
+	tags, franchises, titles int // how many there are; franchises and titles count that of none, 0, too
 	exactGenres, exactTags   bool
 	earliestYear, latestYear int32 // of the years that are known, 0 if none is
 }
@@ -165,6 +168,13 @@ func (x *Index) Franchise(place int32) int32 { return x.items[place].franchise }
 // NumFranchises is the number of franchises with that of none: ids are below it.
 func (x *Index) NumFranchises() int { return x.franchises }
 
+// Title returns the id of the item's title, which those have in common that are told apart by case, punctuation or
+// brackets alone, 0 for none.
+func (x *Index) Title(place int32) int32 { return x.items[place].title }
+
+// NumTitles is the number of titles with that of none: ids are below it.
+func (x *Index) NumTitles() int { return x.titles }
+
 // Year returns the item's year, 0 if missing.
 func (x *Index) Year(place int32) int { return int(x.items[place].year) }
 
@@ -230,7 +240,7 @@ func number(numbers map[string]int32, name string) int32 {
 func (b *builder) finish() *Index {
 	x := b.x
 	x.ids = slices.Clip(x.ids)
-	x.genres, x.tags, x.franchises = b.genres, len(b.tags), len(b.franchises)
+	x.genres, x.tags, x.franchises, x.titles = b.genres, len(b.tags), len(b.franchises), len(b.titles)
 	x.exactGenres, x.exactTags = len(b.genres) <= exactIDs, len(b.tags) <= exactIDs
 	for i := range x.items {
 		y := x.items[i].year

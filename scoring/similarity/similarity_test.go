@@ -61,6 +61,7 @@ func TestSimilarity(t *testing.T) {
 		{"the year", schemas.Item{Year: 1999.9}, 0.1},
 		{"four years later", schemas.Item{Year: 2003}, 0.06},
 		{"ten years earlier", schemas.Item{Year: 1989}, 0},
+		{"all but the franchise", schemas.Item{Genres: full.Genres, Tags: full.Tags, Year: 1999}, MostUnrelated},
 		{"all but the tags", schemas.Item{Genres: full.Genres, Franchise: "F", Year: 1999}, 0.8},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -173,7 +174,7 @@ func TestTasteOfAnotherIndex(t *testing.T) {
 
 func TestEmptyIndex(t *testing.T) {
 	x := New(nil)
-	if x.Len() != 0 || x.NumGenres() != 0 || x.NumFranchises() != 1 || x.LatestYear() != 0 {
+	if x.Len() != 0 || x.NumGenres() != 0 || x.NumFranchises() != 1 || x.NumTitles() != 1 || x.LatestYear() != 0 {
 		t.Errorf("an index of nothing has %+v", x)
 	}
 	var taste Taste
@@ -182,8 +183,8 @@ func TestEmptyIndex(t *testing.T) {
 
 func TestAccessors(t *testing.T) {
 	x := New([]schemas.Item{
-		{Genres: []string{"Drama", "Action", "Drama"}, Franchise: "F", Year: 1999.5},
-		{Genres: []string{"Action"}},
+		{Title: "Heat", Genres: []string{"Drama", "Action", "Drama"}, Franchise: "F", Year: 1999.5},
+		{Title: "HEAT!", Genres: []string{"Action"}},
 		{Franchise: "F", Year: 2001},
 	})
 	drama, ok := x.Genre("Drama")
@@ -195,6 +196,9 @@ func TestAccessors(t *testing.T) {
 	}
 	if x.Franchise(0) != x.Franchise(2) || x.Franchise(0) == 0 || x.Franchise(1) != 0 {
 		t.Error("franchises are not told apart")
+	}
+	if x.Title(0) != x.Title(1) || x.Title(0) == 0 || x.Title(0) >= int32(x.NumTitles()) || x.Title(2) != 0 {
+		t.Errorf("titles are %d, %d, %d of %d", x.Title(0), x.Title(1), x.Title(2), x.NumTitles())
 	}
 	if x.Year(0) != 1999 || x.Year(1) != 0 || x.LatestYear() != 2001 {
 		t.Errorf("years are %d, %d, latest %d", x.Year(0), x.Year(1), x.LatestYear())

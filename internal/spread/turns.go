@@ -1,4 +1,4 @@
-package main
+package spread
 
 import (
 	"context"
@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// takeTurns calls functions in turns, round by round, each as often in a turn as takes that long, at least. It
-// returns nanoseconds of processor time a call, by function and round.
-func takeTurns(ctx context.Context, rounds int, atLeast time.Duration, functions []func() error) ([][]float64, error) {
+// TakeTurns calls functions in turns, round by round, each as often in a turn as takes that long, at least. It
+// returns nanoseconds of processor time a call, by function and round. An error is a function's, or that of ctx.
+func TakeTurns(ctx context.Context, rounds int, atLeast time.Duration, functions []func() error) ([][]float64, error) {
 	times := make([]int, len(functions))
 	for i, f := range functions {
 		var err error
