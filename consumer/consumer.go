@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -64,6 +65,7 @@ type Service struct {
 	log     *slog.Logger
 	workers sync.WaitGroup
 	watch   watch
+	joined  atomic.Bool
 
 	committing sync.Mutex // held while an offset is committed
 }
@@ -76,6 +78,9 @@ func New(cfg Config) *Service {
 	}
 	return &Service{cfg: cfg, log: log, watch: watch{observer: cfg.observer()}}
 }
+
+// Joined reports whether the service has joined its group at least once since it runs.
+func (s *Service) Joined() bool { return s.joined.Load() }
 
 // leaveTimeout is how long leaving the group may take, after the workers have finished.
 const leaveTimeout = 5 * time.Second
@@ -159,6 +164,7 @@ func (s *Service) start(stop context.Context, generation *kafka.Generation) {
 	assigned := generation.Assignments[s.cfg.Topic]
 	s.log.Info("joined consumer group", keyGroup, s.cfg.Group, keyGeneration, generation.ID, keyPartitions, len(assigned))
 	s.cfg.observer().Joined(len(assigned))
+	s.joined.Store(true)
 	for _, a := range assigned {
 		w := newWorker(s, generation, a.ID)
 		s.workers.Add(1)

@@ -23,6 +23,10 @@ type Outbox struct {
 	stale       bool // the producer id must be renewed before the next send
 	targets     map[target]*lane
 	encoder     encoder
+
+	// tooLarge, where it is not nil, is told of the first record of a lane's queue, which its topic refuses alone, and
+	// the record is left out; otherwise it is kept, and the flush fails. It is called by a goroutine for each lane.
+	tooLarge func(l *lane, err error)
 }
 
 type producerID struct {
@@ -171,11 +175,23 @@ func (o *Outbox) send(ctx context.Context, l *lane) error {
 			l.limit = max(b.bytes()/2, minBatchBytes) // not to be refused every time
 		case isTooLarge(err) && l.topic == o.cfg.DeadLetters && b.stripped < bare:
 			l.queue[0] = b.strip()
+		case isTooLarge(err) && o.tooLarge != nil:
+			o.tooLarge(l, err)
+			l.queue = append(l.queue[:0], l.queue[1:]...)
+			l.limit = o.cfg.BatchBytes // it was that record, not the batches' size
 		default:
 			return &Error{Topic: l.topic, Partition: l.partition, Err: err}
 		}
 	}
 	return nil
+}
+
+// records is how many records are in the queue.
+func (l *lane) records() (n int) {
+	for _, b := range l.queue {
+		n += b.len()
+	}
+	return n
 }
 
 func (l *lane) acknowledged() {

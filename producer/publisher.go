@@ -34,6 +34,9 @@ const (
 	lookAgain      = 10 * time.Second // after which the topic's partitions are counted again
 )
 
+// ErrTooLarge says that the topic takes no event so large. It was not published, and trying again does not help.
+var ErrTooLarge = errors.New("the topic takes no event so large")
+
 // ErrPublisherClosed says that the publisher's Run has ended, or has not begun.
 var ErrPublisherClosed = errors.New("the publisher is not running")
 
@@ -47,12 +50,14 @@ type Publisher struct {
 	// Of Run alone.
 	outbox *Outbox // nil: to be opened
 	looked time.Time
+	onWay  map[target][]*letter // of the batch that was added, by partition, in order
 }
 
 // letter is an event on its way.
 type letter struct {
 	ctx   context.Context
 	event Event
+	large error      // ErrTooLarge with its cause, where it is refused for good
 	sent  chan error // has room for the one answer
 }
 
@@ -62,11 +67,12 @@ func NewPublisher(cfg PublisherConfig) *Publisher {
 		cfg.Waiting = defaultWaiting
 	}
 	cfg.Results, cfg.DeadLetters = cfg.Topic, ""
-	return &Publisher{cfg: cfg, letters: make(chan *letter, cfg.Waiting), stopped: make(chan struct{})}
+	return &Publisher{cfg: cfg, letters: make(chan *letter, cfg.Waiting), stopped: make(chan struct{}),
+		onWay: map[target][]*letter{}}
 }
 
 // Publish returns when all in-sync replicas have the event. After an error, that of ctx too, the event may have
-// been published all the same.
+// been published all the same, unless it is ErrTooLarge.
 func (p *Publisher) Publish(ctx context.Context, e Event) error {
 	l := &letter{ctx: ctx, event: e, sent: make(chan error, 1)}
 	select {
@@ -100,7 +106,11 @@ func (p *Publisher) Run(ctx context.Context) {
 		batch = p.gather(batch)
 		err := p.send(ctx, batch)
 		for _, l := range batch {
-			l.sent <- err
+			if l.large != nil {
+				l.sent <- l.large
+			} else {
+				l.sent <- err
+			}
 		}
 		clear(batch)
 	}
@@ -158,10 +168,7 @@ func (p *Publisher) attempt(ctx context.Context, batch []*letter, added *bool) (
 		if err := p.open(ctx); err != nil {
 			return err
 		}
-		now := p.cfg.Now()
-		for _, l := range batch {
-			p.outbox.addEvent(&l.event, now)
-		}
+		p.add(batch)
 		*added = true
 	}
 	err = p.outbox.Flush(ctx)
@@ -169,6 +176,24 @@ func (p *Publisher) attempt(ctx context.Context, batch []*letter, added *bool) (
 		p.outbox, *added = nil, false
 	}
 	return err
+}
+
+// add adds the batch, without what is refused for good already.
+func (p *Publisher) add(batch []*letter) {
+	now := p.cfg.Now()
+	clear(p.onWay)
+	for _, l := range batch {
+		if l.large == nil {
+			to := p.outbox.addEvent(&l.event, now)
+			p.onWay[to] = append(p.onWay[to], l)
+		}
+	}
+}
+
+// refuse notes whose event is too large: a lane is sent in order, so its queue's records are the last of its letters.
+func (p *Publisher) refuse(lane *lane, err error) {
+	letters := p.onWay[lane.target]
+	letters[len(letters)-lane.records()].large = fmt.Errorf("publish to %s: %w: %w", p.cfg.Topic, ErrTooLarge, err)
 }
 
 // open makes an outbox where there is none, or the topic has other partitions by now.
@@ -181,12 +206,13 @@ func (p *Publisher) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	outbox.tooLarge = p.refuse
 	p.outbox, p.looked = outbox, now
 	return nil
 }
 
-// addEvent encodes an event that was made at a time.
-func (o *Outbox) addEvent(ev *Event, at time.Time) {
+// addEvent encodes an event that was made at a time, and returns where it is to go.
+func (o *Outbox) addEvent(ev *Event, at time.Time) target {
 	e := &o.encoder
 	e.begin()
 	e.header(schemas.HeaderContentType, contentTypeJSON)
@@ -198,5 +224,7 @@ func (o *Outbox) addEvent(ev *Event, at time.Time) {
 	if n := len(ev.TraceParent); 0 < n && n <= maxTraceParent {
 		e.stringHeader(schemas.HeaderTraceParent, ev.TraceParent)
 	}
-	o.put(o.cfg.Results, balance(ev.Key, o.results), ev.Key, ev.Value, e.headers, at.UnixMilli())
+	to := target{o.cfg.Results, balance(ev.Key, o.results)}
+	o.put(to.topic, to.partition, ev.Key, ev.Value, e.headers, at.UnixMilli())
+	return to
 }

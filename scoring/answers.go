@@ -46,6 +46,10 @@ type answer struct {
 	sample     []float64 // predictions of candidates, for the watch over drift; nil where there is none
 }
 
+// maxAhead is how far ahead of the clock a request's time may be for its answer to be remembered. The answer of an
+// era to come would keep its room until then.
+const maxAhead = time.Hour
+
 // sampleSize is how many predictions an answer keeps at the most. A watch takes sixteen of them at a time, others from
 // time to time.
 const sampleSize = 128
@@ -99,8 +103,8 @@ func (as *answers) bytes() (sum int64) {
 // asked or not be trusted, and when this is the decision that is to be verified.
 func (s *Scorer) slots(q *question) *slots {
 	a := s.arm
-	if a.answers == nil || q.profile != nil || !catalog.IsPlain(q.req) ||
-		!a.rungs[0].trusted() || s.verifyDue() || s.late(q) || s.wantsExplanation(q.req) {
+	if a.answers == nil || q.profile != nil || q.req.RequestedAt.After(s.began.Add(maxAhead)) || !catalog.IsPlain(q.req) ||
+		!a.rungs[0].trusted() || s.verifyDue(a.rungs[0].model) || s.late(q) || s.wantsExplanation(q.req) {
 		return nil
 	}
 	return &a.answers[q.req.Context.Index()]
@@ -120,7 +124,7 @@ func (s *Scorer) recall(q *question, dst *schemas.Decision) bool {
 		return false
 	}
 	r := &s.arm.rungs[0]
-	s.verified++
+	r.model.decided.Add(1)
 	if a.sample != nil {
 		r.watch.drift.Observe(a.sample, nil)
 	}

@@ -289,13 +289,7 @@ func TestAnswersOfATierThatIsNotTrusted(t *testing.T) {
 func TestDriftOfRememberedAnswers(t *testing.T) {
 	e := fullEngine(t, DefaultParams(), Options{})
 	watched := fallback.NewDrift([]float64{0, 0.5, 1}, []int{50, 50}, fallback.DriftParams{Window: 1000, MaxPSI: 100})
-	e.patch(func(r *rung) {
-		if r.tier == schemas.TierModel {
-			w := *r.watch
-			w.drift = watched
-			r.watch = &w
-		}
-	})
+	e.watchDrift(watched)
 	s := e.NewScorer()
 	decide(t, s, plain())
 	for math.IsNaN(watched.PSI()) {
@@ -382,37 +376,5 @@ func TestAnswersAreBounded(t *testing.T) {
 	}
 	if again := decide(t, s, &schemas.Request{RequestID: "r", Limit: 100, RequestedAt: eight}); len(again.Items) == 0 || stats(t, e, CacheAnswers).Hits != 1 {
 		t.Errorf("the first is not remembered: %+v", stats(t, e, CacheAnswers))
-	}
-}
-
-// Each stage has its time: what models say is apart from the rest, and what is remembered takes neither filter nor model.
-func TestStages(t *testing.T) {
-	now := eight
-	e := fullEngine(t, DefaultParams(), Options{Now: func() time.Time { now = now.Add(time.Millisecond); return now }})
-	s := e.NewScorer()
-	excluding := plain()
-	excluding.Exclude = []string{"i001"}
-	tests := []struct {
-		name                string
-		req                 *schemas.Request
-		filter, score, rank bool
-	}{
-		{"first", plain(), true, true, true},
-		{"remembered", plain(), false, false, true},
-		{"not plain", excluding, true, true, true},
-	}
-	for _, tt := range tests {
-		began := now
-		decide(t, s, tt.req)
-		got := s.Stages()
-		if got.Filter > 0 != tt.filter || got.Score > 0 != tt.score || got.Rank > 0 != tt.rank ||
-			got.Filter+got.Score+got.Rank != now.Sub(began)-time.Millisecond {
-			t.Errorf("%s: %+v in %v", tt.name, got, now.Sub(began))
-		}
-	}
-	deploy(t, e, Deployment{})
-	decide(t, s, plain())
-	if got := s.Stages(); got.Filter == 0 || got.Score != 0 || got.Rank == 0 {
-		t.Errorf("without a model: %+v", got)
 	}
 }

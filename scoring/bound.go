@@ -24,7 +24,8 @@ type boundModel struct {
 	newRater func() rater
 	raters   sync.Pool // of rater: they go with the model, whoever used them
 	info     Evaluator
-	answered atomic.Bool // a decision was made with it
+	decided  atomic.Uint64 // decisions, to pick those that are verified
+	answered atomic.Bool   // a decision was made with it
 }
 
 // Evaluator says how a model is evaluated over the catalogue in force.

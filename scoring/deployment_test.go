@@ -34,12 +34,13 @@ var personal = []feature.Feature{
 }
 
 // personalModel is a bundle with random trees over the personal features.
-func personalModel(t testing.TB, version string) *model.Model {
-	return randomModel(t, version, personal, [][]float64{{0.5}, {1940, 1960, 1985, 2010}, {0.5, 2, 5}, {-1, 0.1, 1, 3}})
+func personalModel(t testing.TB, version string, change ...func(*model.Manifest)) *model.Model {
+	return randomModel(t, version, personal, [][]float64{{0.5}, {1940, 1960, 1985, 2010}, {0.5, 2, 5}, {-1, 0.1, 1, 3}}, change...)
 }
 
-// randomModel is a bundle with random trees over features, whose splits are at the thresholds, by feature.
-func randomModel(t testing.TB, version string, features []feature.Feature, thresholds [][]float64) *model.Model {
+// randomModel is a bundle with random trees over features, whose splits are at the thresholds, by feature. Its
+// manifest can be changed before it is opened.
+func randomModel(t testing.TB, version string, features []feature.Feature, thresholds [][]float64, change ...func(*model.Manifest)) *model.Model {
 	t.Helper()
 	random := rand.New(rand.NewPCG(uint64(len(version)), uint64(version[0])))
 	var names []string
@@ -53,6 +54,9 @@ func randomModel(t testing.TB, version string, features []feature.Feature, thres
 	dir := t.TempDir()
 	manifest := model.Manifest{Name: "personal", Version: version, File: "model.txt", Format: "lightgbm",
 		Objective: "binary sigmoid:1", SHA256: model.Digest(text), Features: features}
+	for _, c := range change {
+		c(&manifest)
+	}
 	encoded, err := manifest.Encode()
 	if err != nil {
 		t.Fatal(err)

@@ -1,15 +1,16 @@
 // Package scoring turns a request into a decision: which items to recommend, in what order, and how far the
 // answer can be trusted.
 //
-// It promises an answer as long as there is a catalogue. Three tiers are tried in turn: the model's
-// prediction, then popularity, then the catalogue's own order. Each tier that is left adds its reason to the
-// decision's Degraded, and a tier that panics is left like any other. Every tier chooses from the same
-// eligible items, so a degraded answer never shows what a good one must not. An answer is empty only when
-// nothing is eligible, and then says so.
+// It promises an answer as long as there is a catalogue. Tiers are tried in turn, down the ladder of
+// Params.Fallback.Tiers: the model, the one before it, likeness, popularity, editorial lists, and the catalogue's own
+// order. Each tier that is left adds its reason to the decision's Degraded; one that panics is left like any other,
+// and one that keeps failing rests. Every tier chooses from the same eligible items, so a degraded answer never shows
+// what a good one must not. An answer is empty only when nothing is eligible, and then says so.
 //
-// Values in, values out: no globals, no logger, no clock, no I/O. The same request with the same deployment,
-// parameters, catalogue and profile gives the same decision to the bit. Once its buffers have grown, deciding
-// allocates nothing and takes no lock.
+// Values in, values out: no globals, no logger, no I/O. Where no tier was left, the same request with the same
+// deployment, parameters, catalogue, popularity, lists and profile gives the same decision to the bit. The clock of
+// Options.Now decides about deadlines and about tiers that rest, and about nothing else. Once its buffers have
+// grown, deciding allocates nothing; the only lock, a short one, is that of the watch over a model's drift.
 //
 // What many requests have in common is remembered: raw scores of models that know context and item alone, and whole
 // answers to requests that ask for nothing but their context. Both belong to the state that they were made in, so

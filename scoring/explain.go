@@ -1,7 +1,9 @@
 package scoring
 
 import (
+	"fmt"
 	"hash/fnv"
+	"runtime/debug"
 	"slices"
 
 	"recstream/schemas"
@@ -14,13 +16,8 @@ func (s *Scorer) wantsExplanation(req *schemas.Request) bool {
 	if req.Explain {
 		return true
 	}
-	switch p := &s.arm.params.Explain; p.Keep {
-	case KeepAlways:
-		return true
-	case KeepSampled:
-		return sampled(req.RequestID, p.SampleRate)
-	}
-	return false
+	p := &s.arm.params.Explain
+	return p.Keep == KeepAlways || p.Keep == KeepSampled && sampled(req.RequestID, p.SampleRate)
 }
 
 // sampled picks a share of the request ids, always the same ones, in steps of a ten-thousandth.
@@ -30,8 +27,15 @@ func sampled(id string, share float64) bool {
 	return float64(h.Sum64()%10_000) < share*10_000
 }
 
-// explain explains the decision that was just made: each item of it, and what was dropped.
+// explain explains the decision that was just made: each item of it, and what was dropped. A panic leaves the answer
+// without its explanation.
 func (s *Scorer) explain(q *question, dst *schemas.Decision) {
+	defer func() {
+		if v := recover(); v != nil {
+			s.lastPanic = &PanicError{Tier: dst.Tier, Value: fmt.Sprintf("explain: %v", v), Stack: debug.Stack()}
+			clear(s.contributors)
+		}
+	}()
 	x := &schemas.Explanation{Items: make([]schemas.ItemExplanation, len(dst.Items))}
 	for n := range s.ranked {
 		facts := s.facts(q, &s.ranked[n], dst)
@@ -61,6 +65,7 @@ func (s *Scorer) facts(q *question, best *rank.Ranked, dst *schemas.Decision) ex
 		f.InContext = len(anywhere) == 0 || &here[0] != &anywhere[0]
 	case schemas.TierEditorial:
 		f.List = a.contents.listOf(q, best.Item)
+	default:
 	}
 	return f
 }

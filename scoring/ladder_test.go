@@ -49,6 +49,15 @@ func (e *Engine) patch(change func(r *rung)) {
 	e.state.Store(&next)
 }
 
+// watchDrift watches the predictions of the model tier with d.
+func (e *Engine) watchDrift(d *fallback.Drift) {
+	e.patch(func(r *rung) {
+		if r.tier == schemas.TierModel {
+			r.watch = &watch{breaker: r.watch.breaker, changed: r.watch.changed, drift: d}
+		}
+	})
+}
+
 // fail makes tiers fail at every request, each with a reason of its own.
 func (e *Engine) fail(reasons map[schemas.Tier]schemas.Reason) {
 	e.patch(func(r *rung) {
@@ -196,16 +205,11 @@ func TestTriggers(t *testing.T) {
 			rate(byYear)(t, e)
 		}, personalised, schemas.TierPrevious},
 		{"drift", schemas.ReasonDriftExceeded, func(_ *testing.T, e *Engine) {
-			e.patch(func(r *rung) {
-				if r.tier == schemas.TierModel {
-					w := *r.watch
-					w.drift = fallback.NewDrift([]float64{-2, -1.5, -1}, []int{50, 50}, fallback.DriftParams{Window: 100, MaxPSI: 0.2})
-					r.watch = &w
-					for range 1000 {
-						w.drift.Observe([]float64{0.5}, func(raw float64) float64 { return raw })
-					}
-				}
-			})
+			d := fallback.NewDrift([]float64{-2, -1.5, -1}, []int{50, 50}, fallback.DriftParams{Window: 100, MaxPSI: 0.2})
+			for range 1000 {
+				d.Observe([]float64{0.5}, nil)
+			}
+			e.watchDrift(d)
 		}, personalised, schemas.TierPrevious},
 		{"deadline of the request", schemas.ReasonDeadlineExceeded, func(*testing.T, *Engine) {},
 			schemas.Request{UserID: "nobody", RequestedAt: eight.Add(-time.Second), DeadlineMS: 999}, schemas.TierPopular},

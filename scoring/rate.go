@@ -58,11 +58,8 @@ func (s *Scorer) suspect(r *rung) schemas.Reason {
 	if !varied && len(scores) >= s.arm.params.Fallback.ConstantScoresMin {
 		return schemas.ReasonConstantScores
 	}
-	if d := r.watch.drift; d != nil {
-		d.Observe(scores, r.model.predict) // also while it has drifted, to see when that is over
-		if d.Exceeded() {
-			return schemas.ReasonDriftExceeded
-		}
+	if r.watch.observe(s.asked, scores, r.model.predict) {
+		return schemas.ReasonDriftExceeded
 	}
 	return ""
 }
@@ -70,11 +67,9 @@ func (s *Scorer) suspect(r *rung) schemas.Reason {
 // verify walks the trees for the best item, now and then, and compares: a score is what the model says, whatever
 // the evaluator.
 func (s *Scorer) verify(m *boundModel, q *question) schemas.Reason {
-	due := s.verifyDue()
-	if s.verified++; !due || m.model == nil {
+	if every := s.arm.params.Fallback.VerifyEvery; every == 0 || m.model == nil || m.decided.Add(1)%uint64(every) != 0 {
 		return ""
 	}
-	s.verified = 0
 	best := &s.ranked[0]
 	x := make([]float64, len(m.features.Names()))
 	m.features.Vector(x, &s.buffers.inputs, s.arm.catalog.Item(best.Item))
@@ -85,10 +80,10 @@ func (s *Scorer) verify(m *boundModel, q *question) schemas.Reason {
 	return ""
 }
 
-// verifyDue reports whether a model's next decision is to be verified.
-func (s *Scorer) verifyDue() bool {
+// verifyDue reports whether the next decision of a model is to be verified.
+func (s *Scorer) verifyDue(m *boundModel) bool {
 	every := s.arm.params.Fallback.VerifyEvery
-	return every > 0 && s.verified+1 >= every
+	return every > 0 && (m.decided.Load()+1)%uint64(every) == 0
 }
 
 // rate leaves the raw scores of the eligible items in the buffers: remembered, or made. It returns false when there
@@ -97,7 +92,7 @@ func (s *Scorer) rate(m *boundModel, q *question) bool {
 	b := &s.buffers
 	raw := b.sized(len(q.eligible))
 	if m.memo == nil {
-		return s.score(m, q, q.eligible, raw)
+		return s.score(m, q, q.eligible, raw) == len(raw)
 	}
 	column := m.memo.column(q.req.Context)
 	b.missing, b.places = column.read(q.eligible, raw, b.missing[:0], b.places[:0])
@@ -107,21 +102,20 @@ func (s *Scorer) rate(m *boundModel, q *question) bool {
 		return true
 	}
 	b.made = slices.Grow(b.made[:0], len(b.missing))[:len(b.missing)]
-	if !s.score(m, q, b.missing, b.made) {
-		return false
-	}
-	for n, score := range b.made {
+	made := s.score(m, q, b.missing, b.made)
+	for n, score := range b.made[:made] { // also of a request that has no time for the rest: the next one will
 		raw[b.places[n]] = score
 		column[b.missing[n]].Store(encode(score))
 	}
-	return true
+	return made == len(b.made)
 }
 
-// score makes the raw scores of candidates for the request in the buffers, some at a time as long as there is time.
-func (s *Scorer) score(m *boundModel, q *question, candidates []int32, out []float64) bool {
+// score makes the raw scores of candidates for the request in the buffers, some at a time as long as there is time,
+// and returns how many.
+func (s *Scorer) score(m *boundModel, q *question, candidates []int32, out []float64) (made int) {
 	b, r := &s.buffers, s.rater(m)
-	for len(candidates) > 0 {
-		some := candidates[:min(len(candidates), scoredAtOnce)]
+	for made < len(candidates) {
+		some := candidates[made:min(len(candidates), made+scoredAtOnce)]
 		n := m.features.NumPairs()
 		b.pairs = slices.Grow(b.pairs[:0], n*len(some))[:n*len(some)]
 		for k, i := range some {
@@ -130,13 +124,12 @@ func (s *Scorer) score(m *boundModel, q *question, candidates []int32, out []flo
 			}
 			m.features.Pair(b.pairs[k*n:(k+1)*n], &b.inputs, s.arm.catalog.Item(i))
 		}
-		r.Score(b.row, some, b.pairs, out[:len(some)])
-		candidates, out = candidates[len(some):], out[len(some):]
-		if len(candidates) > 0 && s.late(q) {
-			return false
+		r.Score(b.row, some, b.pairs, out[made:made+len(some)])
+		if made += len(some); s.late(q) {
+			break
 		}
 	}
-	return true
+	return made
 }
 
 // rater returns the batch's rater of a model.

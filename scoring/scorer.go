@@ -30,8 +30,8 @@ type Scorer struct {
 	answering *boundModel           // that answered the request in hand, nil for none
 	// contributors explain the models that the batch has asked them to; nil for one that cannot be explained.
 	contributors map[*boundModel]*explain.Contributor
-	comparing    bool // the similar tier may be asked in this batch
-	verified     int  // decisions of models since one was evaluated in a second way
+	comparing    bool      // the similar tier may be asked in this batch
+	began        time.Time // of the request in hand
 	buffers      buffers
 	faded        schemas.Profile // of the request in hand, as of its time
 	newest       time.Time       // when the newest item of the answer was added; zero where that is not known
@@ -125,13 +125,14 @@ func (s *Scorer) NeedsProfile(req *schemas.Request) bool {
 	return req.ExcludeSeen || s.comparing || s.state.personal
 }
 
-// mayCompare reports whether the similar tier may be asked: no tier above it is steady.
+// mayCompare reports whether the similar tier may be asked: no model above it is steady. What else is above it may have
+// nothing for a request, however well it is.
 func (a *arm) mayCompare() bool {
 	for i := range a.rungs {
 		switch r := &a.rungs[i]; {
 		case r.tier == schemas.TierSimilar:
 			return true
-		case r.steady():
+		case r.model != nil && r.steady():
 			return false
 		}
 	}
@@ -157,7 +158,7 @@ func (s *Scorer) Decide(req *schemas.Request, known *schemas.Profile, dst *schem
 		defer s.End()
 	}
 	a, ref := s.state.assign(req.UserID)
-	return s.decide(a, ref, req, known, dst)
+	return s.decide(a, ref, question{req: req, deadline: a.deadline(req)}, known, dst)
 }
 
 // assign returns the arm that decides for a user, and the experiment's variant, nil where there is none.
@@ -191,7 +192,7 @@ func (s *Scorer) NumShadows(userID string) int {
 }
 
 // Shadow makes shadow decision n of req, from 0 to NumShadows-1, as Decide makes the real one. Experiment
-// names the shadow. Begin comes first.
+// names the shadow. Nobody waits for it, so there is no deadline. Begin comes first.
 func (s *Scorer) Shadow(n int, req *schemas.Request, known *schemas.Profile, dst *schemas.Decision) error {
 	for i := range s.state.experiments {
 		x := &s.state.experiments[i]
@@ -200,14 +201,16 @@ func (s *Scorer) Shadow(n int, req *schemas.Request, known *schemas.Profile, dst
 		}
 		if n < len(x.shadows) {
 			ref := &schemas.ExperimentRef{Name: x.spec.Name, Variant: x.spec.Shadows[n].Name}
-			return s.decide(x.shadows[n], ref, req, known, dst)
+			return s.decide(x.shadows[n], ref, question{req: req}, known, dst)
 		}
 		n -= len(x.shadows)
 	}
 	return fmt.Errorf("score: there is no shadow %d", n)
 }
 
-func (s *Scorer) decide(a *arm, ref *schemas.ExperimentRef, req *schemas.Request, known *schemas.Profile, dst *schemas.Decision) (err error) {
+func (s *Scorer) decide(a *arm, ref *schemas.ExperimentRef, posed question, known *schemas.Profile, dst *schemas.Decision) (err error) {
+	s.question = posed
+	q, req := &s.question, posed.req
 	s.lastPanic, s.arm, s.answering = nil, a, nil
 	s.ranked, s.newest, s.stages = s.ranked[:0], time.Time{}, Stages{}
 	defer func() {
@@ -216,19 +219,16 @@ func (s *Scorer) decide(a *arm, ref *schemas.ExperimentRef, req *schemas.Request
 			err = s.lastPanic
 		}
 	}()
-	began := s.engine.opts.Now()
+	s.began = s.engine.opts.Now()
 	s.start(req, dst)
 	dst.Experiment = ref
-	s.question = question{req: req}
-	q := &s.question
 	if known != nil {
 		profile.At(&s.faded, known, req.RequestedAt, s.engine.opts.HalfLife)
 		q.profile = &s.faded
 	}
-	q.deadline = s.deadline(req)
 	if !s.recall(q, dst) {
 		q.eligible = s.filter.Eligible(a.catalog, req, q.profile)
-		s.stages.Filter = s.engine.opts.Now().Sub(began)
+		s.stages.Filter = s.engine.opts.Now().Sub(s.began)
 		if dst.Considered = len(q.eligible); dst.Considered == 0 {
 			s.answerNothing(dst)
 		} else {
@@ -239,13 +239,13 @@ func (s *Scorer) decide(a *arm, ref *schemas.ExperimentRef, req *schemas.Request
 	if s.wantsExplanation(req) {
 		s.explain(q, dst)
 	}
-	s.stages.Rank = s.engine.opts.Now().Sub(began) - s.stages.Filter - s.stages.Score
+	s.stages.Rank = s.engine.opts.Now().Sub(s.began) - s.stages.Filter - s.stages.Score
 	return nil
 }
 
 // deadline is when the answer to a request comes too late, zero for never.
-func (s *Scorer) deadline(req *schemas.Request) time.Time {
-	wait := s.arm.params.Fallback.Deadline
+func (a *arm) deadline(req *schemas.Request) time.Time {
+	wait := a.params.Fallback.Deadline
 	if req.DeadlineMS > 0 {
 		wait = time.Duration(req.DeadlineMS) * time.Millisecond
 	}

@@ -260,3 +260,35 @@ func stateName(d *schemas.Decision) string {
 	}
 	return d.Model.Name + string(rune('0'+d.CatalogVersion))
 }
+
+// Each stage has its time: what models say is apart from the rest, and what is remembered takes neither filter nor model.
+func TestStages(t *testing.T) {
+	now := eight
+	e := fullEngine(t, DefaultParams(), Options{Now: func() time.Time { now = now.Add(time.Millisecond); return now }})
+	s := e.NewScorer()
+	excluding := plain()
+	excluding.Exclude = []string{"i001"}
+	tests := []struct {
+		name                string
+		req                 *schemas.Request
+		filter, score, rank bool
+	}{
+		{"first", plain(), true, true, true},
+		{"remembered", plain(), false, false, true},
+		{"not plain", excluding, true, true, true},
+	}
+	for _, tt := range tests {
+		began := now
+		decide(t, s, tt.req)
+		got := s.Stages()
+		if got.Filter > 0 != tt.filter || got.Score > 0 != tt.score || got.Rank > 0 != tt.rank ||
+			got.Filter+got.Score+got.Rank != now.Sub(began)-time.Millisecond {
+			t.Errorf("%s: %+v in %v", tt.name, got, now.Sub(began))
+		}
+	}
+	deploy(t, e, Deployment{})
+	decide(t, s, plain())
+	if got := s.Stages(); got.Filter == 0 || got.Score != 0 || got.Rank == 0 {
+		t.Errorf("without a model: %+v", got)
+	}
+}

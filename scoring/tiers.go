@@ -54,7 +54,7 @@ func (s *Scorer) descend(q *question, dst *schemas.Decision) {
 // standIn ranks as the basic tier does, without anything that could fail: there is an answer whatever happens.
 func (s *Scorer) standIn(q *question) {
 	pins := s.filter.Pins()
-	s.ranked = s.ranked[:0]
+	s.ranked, s.ranker = s.ranked[:0], rank.Ranker{} // what it dropped was of another tier or request
 	for _, i := range pins {
 		s.ranked = append(s.ranked, rank.Ranked{Item: i, Prediction: nan, Pinned: true})
 	}
@@ -90,9 +90,24 @@ func (s *Scorer) try(r *rung, q *question) (reason schemas.Reason) {
 			delete(s.raters, r.model) // it may have stopped in the middle of anything
 			s.ranker = rank.Ranker{}
 		}
-		r.watch.report(now, reason)
+		r.watch.report(now, reason, s.atFault(reason, q))
 	}()
 	return r.rank(s, r, q)
+}
+
+// atFault reports whether the tier that was asked is to blame for the reason. An app may give little time, and
+// candidates that are all alike: that says nothing of the tier, and must not open its breaker for others.
+func (s *Scorer) atFault(reason schemas.Reason, q *question) bool {
+	switch reason {
+	case schemas.ReasonPanic, schemas.ReasonNonFiniteScore, schemas.ReasonEvaluatorsDisagree:
+		return true
+	case schemas.ReasonConstantScores:
+		return q.req.Candidates == nil
+	case schemas.ReasonDeadlineExceeded:
+		return s.engine.opts.Now().Sub(s.asked) >= s.arm.params.Fallback.Slow
+	default:
+		return false
+	}
 }
 
 // costly tells the tiers that take their time from those that are there for whoever is late.

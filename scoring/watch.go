@@ -1,6 +1,7 @@
 package scoring
 
 import (
+	"sync/atomic"
 	"time"
 
 	"recstream/schemas"
@@ -20,6 +21,8 @@ type rung struct {
 type watch struct {
 	breaker *fallback.Breaker
 	drift   *fallback.Drift // nil where there is nothing to compare with
+	drifted atomic.Bool     // as it was told
+	changed func(fallback.Change)
 }
 
 // watchKey is what has a watch of its own.
@@ -44,11 +47,12 @@ func newWatch(r *rung, p *fallback.Params, changed func(TierChange)) *watch {
 	if r.model != nil {
 		ref = r.model.ref
 	}
-	w := &watch{breaker: fallback.NewBreaker(p.Breaker, func(c fallback.Change) {
+	w := &watch{changed: func(c fallback.Change) {
 		if changed != nil {
 			changed(TierChange{Change: c, Tier: tier, Model: ref})
 		}
-	})}
+	}}
+	w.breaker = fallback.NewBreaker(p.Breaker, w.changed)
 	if r.model != nil && p.Drift.Window > 0 {
 		if h := r.model.trained(); h != nil {
 			w.drift = fallback.NewDrift(h.Edges, h.Counts, p.Drift)
@@ -58,23 +62,43 @@ func newWatch(r *rung, p *fallback.Params, changed func(TierChange)) *watch {
 }
 
 // report tells the breaker how a request went that it allowed. What is no fault of the tier does not count.
-func (w *watch) report(now time.Time, reason schemas.Reason) {
-	switch reason {
-	case "":
+func (w *watch) report(now time.Time, reason schemas.Reason, fault bool) {
+	switch {
+	case reason == "":
 		w.breaker.Success(now)
-	case schemas.ReasonPanic, schemas.ReasonNonFiniteScore, schemas.ReasonConstantScores,
-		schemas.ReasonEvaluatorsDisagree, schemas.ReasonDeadlineExceeded:
+	case fault:
 		w.breaker.Failure(now, reason)
 	default:
 		w.breaker.Cancel()
 	}
 }
 
+// stateDrifted is that of a model that is left because its predictions of late are far from those of its training.
+const stateDrifted fallback.State = "drifted"
+
+// observe shows the drift watch the raw scores of a decision, also while the model has drifted: they alone tell when
+// that is over. It reports whether the model has drifted, and tells when that changes.
+func (w *watch) observe(now time.Time, scores []float64, predict func(float64) float64) bool {
+	if w.drift == nil {
+		return false
+	}
+	w.drift.Observe(scores, predict)
+	drifted := w.drift.Exceeded()
+	if w.drifted.Load() != drifted && w.drifted.CompareAndSwap(!drifted, drifted) {
+		c := fallback.Change{From: fallback.Closed, To: stateDrifted, Reason: schemas.ReasonDriftExceeded, At: now}
+		if !drifted {
+			c = fallback.Change{From: stateDrifted, To: fallback.Closed, At: now}
+		}
+		w.changed(c)
+	}
+	return drifted
+}
+
 // TierStatus says how a tier fares.
 type TierStatus struct {
 	Tier     schemas.Tier
 	Model    *schemas.ModelRef // of the model tiers; nil where there is none
-	State    string            // closed, open or half_open as of the breaker; unavailable
+	State    string            // closed, open or half_open as of the breaker; drifted; unavailable
 	Since    time.Time         // of a state of the breaker that is not closed
 	Reason   schemas.Reason    // why it is not closed
 	Failures int               // among the requests of late
@@ -110,8 +134,8 @@ func (r *rung) status() TierStatus {
 	}
 	if d := r.watch.drift; d != nil {
 		t.PSI = d.PSI()
-		if d.Exceeded() && t.Reason == "" {
-			t.Reason = schemas.ReasonDriftExceeded
+		if d.Exceeded() && t.State == string(fallback.Closed) {
+			t.State, t.Reason = string(stateDrifted), schemas.ReasonDriftExceeded
 		}
 	}
 	return t

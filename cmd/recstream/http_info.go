@@ -9,6 +9,7 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
+	"recstream/consumer"
 	"recstream/internal/httpapi"
 	"recstream/internal/postgres"
 	"recstream/schemas"
@@ -18,12 +19,13 @@ import (
 // instanceInfo says over HTTP how the instance is.
 type instanceInfo struct {
 	*pipeline
+	services                   []*consumer.Service
 	started                    time.Time
 	databaseProbe, brokerProbe *probe
 }
 
-func newInstanceInfo(p *pipeline) *instanceInfo {
-	return &instanceInfo{pipeline: p, started: time.Now().UTC().Truncate(time.Second),
+func newInstanceInfo(p *pipeline, services []*consumer.Service) *instanceInfo {
+	return &instanceInfo{pipeline: p, services: services, started: time.Now().UTC().Truncate(time.Second),
 		databaseProbe: &probe{ask: p.database.Ping},
 		brokerProbe: &probe{ask: func(ctx context.Context) error {
 			_, err := p.client.ApiVersions(ctx, &kafka.ApiVersionsRequest{})
@@ -31,13 +33,25 @@ func newInstanceInfo(p *pipeline) *instanceInfo {
 		}}}
 }
 
-// Checks says what a ready instance has: a catalogue, and servers that have answered of late.
+// Checks says what a ready instance has: a catalogue, its place in the consumer groups, and servers that have answered
+// of late.
 func (i *instanceInfo) Checks(ctx context.Context) []httpapi.Check {
 	catalogue := httpapi.Check{Name: "catalogue", OK: i.engine.CatalogVersion() > 0}
 	if !catalogue.OK {
 		catalogue.Detail = "no catalogue is loaded yet"
 	}
-	return []httpapi.Check{catalogue, i.databaseProbe.check(ctx, "database"), i.brokerProbe.check(ctx, "broker")}
+	return []httpapi.Check{catalogue, i.consumers(), i.databaseProbe.check(ctx, "database"), i.brokerProbe.check(ctx, "broker")}
+}
+
+// consumers says whether all services have joined their groups since the start. One that loses its group later joins
+// it again by itself; until then the others decide what is asked here.
+func (i *instanceInfo) consumers() httpapi.Check {
+	for _, s := range i.services {
+		if !s.Joined() {
+			return httpapi.Check{Name: "consumers", Detail: "a consumer group is not joined yet"}
+		}
+	}
+	return httpapi.Check{Name: "consumers", OK: true}
 }
 
 // Status says how the instance is. What the brokers do not tell is left out.

@@ -104,7 +104,8 @@ func (p *pipeline) close() {
 // run prepares what the stream needs, then consumes until ctx ends and has drained. ready, if not nil, is
 // called when everything is prepared.
 func (p *pipeline) run(ctx context.Context, ready func()) (err error) {
-	web, err := p.startWeb(ctx)
+	services := p.services()
+	web, err := p.startWeb(ctx, services)
 	if err != nil {
 		return err
 	}
@@ -132,7 +133,6 @@ func (p *pipeline) run(ctx context.Context, ready func()) (err error) {
 		ready()
 	}
 
-	services := p.services()
 	upkeeping, stopUpkeep := context.WithCancel(context.WithoutCancel(ctx)) // goes on while the workers drain
 	var loops sync.WaitGroup
 	for _, run := range []func(context.Context){p.params.Run, p.catalog.Run, models.Run, partitions.Run, p.shadows.Run, p.lag.run,

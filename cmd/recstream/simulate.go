@@ -32,7 +32,8 @@ func newSimulateCommand(app *app) *cobra.Command {
 the running experiments, the popularity, the editorial lists and the user's profile as they are in the database. The
 tiers of --fail are taken to be switched off. It explains the decision, and stores, publishes and changes nothing.
 
-What only a running instance knows is left out: tiers that rest because they failed there, and drift.`,
+What only a running instance knows is left out: tiers that rest because they failed there, and drift. There is no
+deadline either.`,
 		Example: `  recstream simulate --user ada --mood funny
   recstream simulate --fail model --mood funny --group couple
   recstream simulate --fail model,previous_model,similar --user ada --at 2026-12-24T20:00:00Z -o json`,
@@ -52,8 +53,12 @@ What only a running instance knows is left out: tiers that rest because they fai
 	return cmd
 }
 
+// noDeadline is two centuries in milliseconds: a request that was never published can be as old as it likes, whatever deadline
+// is configured.
+const noDeadline = 200 * 365 * 24 * 60 * 60 * 1000
+
 func (a *app) simulate(ctx context.Context, f *simulateFlags, req *schemas.Request) error {
-	req.Explain, req.DeadlineMS = true, 0
+	req.Explain, req.DeadlineMS = true, noDeadline
 	req.RequestedAt = time.Now().UTC().Truncate(time.Microsecond)
 	if f.at != "" {
 		at, err := time.Parse(time.RFC3339, f.at)

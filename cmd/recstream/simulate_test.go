@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -45,6 +47,14 @@ func TestSimulate(t *testing.T) {
 	}
 	if d := simulated("--at", "1999-01-01T00:00:00+01:00"); d.RequestedAt != "1998-12-31T23:00:00Z" {
 		t.Errorf("at %s", d.RequestedAt)
+	}
+	hurried := filepath.Join(t.TempDir(), "scoring.yaml")
+	if err := os.WriteFile(hurried, []byte("fallback: {deadline: 1ms}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	environ = append(environ, "RECSTREAM_SCORING_FILE="+hurried)
+	if d := simulated("--at", "1999-01-01T00:00:00Z"); d.Tier != schemas.TierModel {
+		t.Errorf("nobody waits, and the answer is late: %s, %+v", d.Tier, d.Degraded)
 	}
 	if text := run(exitOK, "", "simulate", "--fail", "model"); !strings.Contains(text, "degraded    switched_off: ") || strings.Contains(text, "read from") {
 		t.Error(text)

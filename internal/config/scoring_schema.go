@@ -26,6 +26,7 @@ var limits = map[string]map[string]any{
 	"rank.calibration.intercept":      between(-rank.MaxCalibration, rank.MaxCalibration),
 	"rank.freshness_half_life":        aboveZero,
 	"fallback.breaker.rest":           aboveZero,
+	"fallback.slow":                   aboveZero,
 	"fallback.history.half_life":      aboveZero,
 	"rank.boosts":                     {"maxItems": rank.MaxBoosts},
 	"rank.boosts[]":                   {"required": []string{"name", "add"}},

@@ -22,7 +22,7 @@ const wave = 2000
 func TestDeadlinesOpenTheBreaker(t *testing.T) {
 	onEachKafka(t, func(t *testing.T, s *stack) {
 		file := filepath.Join(s.dir, "scoring.yaml")
-		text := "fallback: {breaker: {window: 50, failures: 5, rest: 300ms, probes: 3}, drift: {window: 0}}\n"
+		text := "fallback: {slow: 1ns, breaker: {window: 50, failures: 5, rest: 300ms, probes: 3}, drift: {window: 0}}\n"
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

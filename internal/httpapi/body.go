@@ -31,8 +31,7 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
-		return nil, refusal(&schemas.DecodeError{Code: schemas.CodeMessageTooLarge,
-			Detail: fmt.Sprintf("the body has more than %d bytes", schemas.MaxMessageBytes)})
+		return nil, tooLarge(fmt.Sprintf("the body has more than %d bytes", schemas.MaxMessageBytes))
 	case isTimeout(err):
 		w.Header().Set("Connection", "close")
 		return nil, problem(CodeTimeout, "the body did not arrive in time")
@@ -44,7 +43,7 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 }
 
 // decodeRequest reads the request event in a body. One without a request id gets a new one; then event is not the
-// body's bytes.
+// body's bytes. A request id that cannot stand in the path of its look-up is refused.
 func decodeRequest(body []byte) (event []byte, req *schemas.Request, given bool, err error) {
 	req = new(schemas.Request)
 	err = schemas.DecodeRequest(body, req)
@@ -53,6 +52,10 @@ func decodeRequest(body []byte) (event []byte, req *schemas.Request, given bool,
 		body = withRequestID(body, newUUID())
 		err = schemas.DecodeRequest(body, req)
 		return body, req, false, asRefusal(err)
+	}
+	if err == nil && (req.RequestID == "." || req.RequestID == "..") {
+		err = &schemas.DecodeError{Code: schemas.CodeInvalidText, Field: "request_id",
+			Detail: "must not be . or .., which clients take out of a path, escaped or not; choose another id"}
 	}
 	return body, req, true, asRefusal(err)
 }

@@ -8,12 +8,17 @@
 // not to be relied on. A request id that was answered before gets the same decision again.
 //
 // It promises: every error is an RFC 9457 problem with a stable code, those of events the codes of the dead letters;
-// no request waits longer than it prefers and is allowed to, whatever brokers and database do; memory is bounded by
-// the configured limits; no user's data is logged. The OpenAPI document, served at /openapi.json, says the rest.
+// once a request has arrived, nobody waits for its result longer than is preferred and allowed, or a second where that
+// is less, since it has to be published at least, whatever brokers and database do. A client that goes frees its
+// place, and what it began is finished all the same, by as many goroutines as there are places at the most: memory is
+// bounded by the configured limits. A request is called pending once it is in the topic, and not before. Of the
+// database's connections only a few are used at the same time. No user's data is logged. The OpenAPI document, served
+// at /openapi.json, says the rest.
 package httpapi
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"recstream/schemas"
@@ -26,8 +31,11 @@ type Event struct {
 	TraceParent string // "" is none
 }
 
+// ErrTooLarge says that a topic takes no event so large: it is not published, and trying again does not help.
+var ErrTooLarge = errors.New("the event is too large for the topic")
+
 // Publisher publishes events to a topic. It returns when the event is safe; after an error, that of ctx too, it may
-// be all the same.
+// be all the same, unless the error is ErrTooLarge.
 type Publisher interface {
 	Publish(ctx context.Context, e Event) error
 }
@@ -100,7 +108,7 @@ type ServingModel struct {
 type Tier struct {
 	Tier     string     `json:"tier"`
 	Model    *ModelRef  `json:"model"`            // nil where it has none
-	State    string     `json:"state"`            // closed, open or half_open as of its breaker; unavailable
+	State    string     `json:"state"`            // closed, open or half_open as of its breaker; drifted; unavailable
 	Since    *time.Time `json:"since,omitempty"`  // of a state of the breaker that is not closed
 	Reason   string     `json:"reason,omitempty"` // why it is not closed
 	Failures int        `json:"failures"`         // among the requests of late

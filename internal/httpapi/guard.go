@@ -15,11 +15,11 @@ import (
 type guard struct {
 	tokens   [][sha256.Size]byte
 	limiters []*rate.Limiter // by token; empty where there is no limit
-	inFlight chan struct{}
+	inFlight places          // of requests, from their beginning to their answer
 }
 
 func newGuard(h config.HTTP) *guard {
-	g := &guard{inFlight: make(chan struct{}, h.MaxInFlight)}
+	g := &guard{inFlight: make(places, h.MaxInFlight)}
 	for _, token := range h.Tokens {
 		g.tokens = append(g.tokens, sha256.Sum256([]byte(token.Reveal())))
 	}
@@ -52,15 +52,3 @@ func (g *guard) client(r *http.Request) (number int, ok bool) {
 
 // allow reports whether a client may call now.
 func (g *guard) allow(client int) bool { return len(g.limiters) == 0 || g.limiters[client].Allow() }
-
-// enter takes a place for a request in flight; false is none free. Who entered leaves.
-func (g *guard) enter() bool {
-	select {
-	case g.inFlight <- struct{}{}:
-		return true
-	default:
-		return false
-	}
-}
-
-func (g *guard) leave() { <-g.inFlight }

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -53,14 +54,38 @@ func (s *Server) feedback(w http.ResponseWriter, r *http.Request) error {
 	if err := schemas.DecodeFeedback(body, &f); err != nil {
 		return asRefusal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), publishTimeout)
-	defer cancel()
-	err = s.cfg.Feedback.Publish(ctx, Event{ID: newUUID(), Key: []byte(f.PartitionKey()), Value: body, TraceParent: r.Header.Get("traceparent")})
-	if err != nil {
-		s.cfg.Log.Warn("a feedback was not published", "error", err)
-		return problem(CodeBrokerUnavailable, "the feedback may have been published or not; sent again, it may count twice")
+	e := Event{ID: newUUID(), Key: []byte(f.PartitionKey()), Value: body, TraceParent: r.Header.Get("traceparent")}
+	if err := s.publishFeedback(r.Context(), e); err != nil {
+		return err
 	}
 	return writeJSON(w, http.StatusAccepted, accepted{"accepted"})
+}
+
+// publishFeedback returns when the event is published, its time is up, its client is gone, or the server is to end.
+func (s *Server) publishFeedback(ctx context.Context, e Event) error {
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	const unsure = "the feedback may have been published or not; sent again, it may count twice"
+	ended := make(chan *Problem, 1)
+	s.begin(ctx, func(ctx context.Context) *Problem {
+		ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+		defer cancel()
+		if err := s.cfg.Feedback.Publish(ctx, e); err != nil {
+			s.cfg.Log.Warn("a feedback was not published", "error", err)
+			return unpublished(err, unsure)
+		}
+		return nil
+	}, func(p *Problem) { ended <- p })
+	select {
+	case p := <-ended:
+		if p != nil {
+			return p
+		}
+		return nil
+	case <-ctx.Done():
+	case <-s.hurry:
+	}
+	return problem(CodeBrokerUnavailable, unsure)
 }
 
 // accepted is the body of an answer to feedback.
@@ -71,13 +96,22 @@ type accepted struct {
 func (s *Server) models(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := context.WithTimeout(r.Context(), ledgerTimeout)
 	defer cancel()
-	m, err := s.cfg.Info.Models(ctx)
+	m, err := s.lookModelsUp(ctx)
 	if err != nil {
 		s.cfg.Log.Warn("models were not looked up", "error", err)
 		return problem(CodeLedgerUnavailable, "try again later")
 	}
 	m.Serving = orEmpty(m.Serving)
 	return writeJSON(w, http.StatusOK, m)
+}
+
+// lookModelsUp takes its turn among the look-ups.
+func (s *Server) lookModelsUp(ctx context.Context) (m Models, err error) {
+	if err := s.lookUps.take(ctx); err != nil {
+		return m, fmt.Errorf("wait for other look-ups: %w", err)
+	}
+	defer s.lookUps.free()
+	return s.cfg.Info.Models(ctx)
 }
 
 func (s *Server) status(w http.ResponseWriter, r *http.Request) error {

@@ -84,11 +84,16 @@ func refusal(e *schemas.DecodeError) *Problem {
 	p := &Problem{Title: "The event has a mistake", Status: http.StatusUnprocessableEntity, Detail: e.Detail, Code: e.Code, Field: e.Field}
 	switch e.Code {
 	case schemas.CodeMessageTooLarge:
-		p.Title, p.Status = "The body is too large", http.StatusRequestEntityTooLarge
+		p.Title, p.Status = "The event is too large", http.StatusRequestEntityTooLarge
 	case schemas.CodeEmptyMessage, schemas.CodeInvalidJSON, schemas.CodeInvalidUTF8, schemas.CodeTrailingData, schemas.CodeNestingTooDeep:
 		p.Title, p.Status = "The body is no event", http.StatusBadRequest
 	}
 	return p
+}
+
+// tooLarge returns the problem of an event that is too large.
+func tooLarge(detail string) *Problem {
+	return refusal(&schemas.DecodeError{Code: schemas.CodeMessageTooLarge, Detail: detail})
 }
 
 // rejection returns the problem of a request that was published and could not be answered.

@@ -26,49 +26,55 @@ func (s *Server) recommend(w http.ResponseWriter, r *http.Request) error {
 		return identified(err, req.RequestID)
 	}
 	prefer := preferred(r.Header, s.cfg.Settings.WaitDefault, s.cfg.Settings.WaitMax)
-	timer := time.NewTimer(prefer.wait)
-	defer timer.Stop()
-
+	ctx, cancel := context.WithTimeout(r.Context(), max(prefer.wait, beginPatience))
+	defer cancel()
 	c, first := s.waiting.join(req.RequestID, s.cfg.Now())
 	defer s.waiting.leave(c)
-	if first {
-		// What was begun is brought to its end, though its client may go: others may have joined.
-		s.begin(context.WithoutCancel(r.Context()), c.id, given, Event{ID: c.id, Key: []byte(req.PartitionKey()), Value: event,
-			TraceParent: r.Header.Get("traceparent")})
+	if first { // others may join, so it goes on when this client has gone
+		e := Event{ID: c.id, Key: []byte(req.PartitionKey()), Value: event, TraceParent: r.Header.Get("traceparent")}
+		s.begin(ctx, func(ctx context.Context) *Problem { return s.publish(ctx, c, given, e) }, func(p *Problem) { s.waiting.begun(c, p) })
 	}
-	s.await(r.Context(), c, timer.C)
+	s.await(ctx, c, prefer.wait)
 	return s.answer(w, c, prefer)
 }
 
-// begin sees to it that there will be a result: it is in the ledger, or the request is published now.
-func (s *Server) begin(ctx context.Context, id string, given bool, e Event) {
+// publish sees to it that there will be a result: it is in the ledger, or the request is published now.
+func (s *Server) publish(ctx context.Context, c *call, given bool, e Event) *Problem {
 	if given {
-		found, err := s.find(ctx, []string{id}, false)
+		found, err := s.find(ctx, []string{c.id}, false, repeatTimeout)
 		if err != nil { // whoever decides looks again
 			s.cfg.Log.Warn("a repeated request would not be noticed: the ledger cannot be read", "error", err)
-		} else if d := found[id]; d != nil {
-			s.waiting.settle(id, resultEvent(d), nil)
-			return
+		} else if d := found[c.id]; d != nil {
+			s.waiting.end(c, resultEvent(d), nil)
+			return nil
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
 	if err := s.cfg.Requests.Publish(ctx, e); err != nil {
 		s.cfg.Log.Warn("a request was not published", "error", err)
-		s.waiting.settle(id, nil, problem(CodeBrokerUnavailable, "the request may have been published or not; send it again with this request_id"))
+		return unpublished(err, unsurePublished)
 	}
+	return nil
 }
 
-// await returns when the call is done, its time is up, its client is gone, or the server is to end.
-func (s *Server) await(ctx context.Context, c *call, timeout <-chan time.Time) {
+const unsurePublished = "the request may have been published or not; send it again with this request_id"
+
+// await returns when the call is done or its wait is over, but not before the request is published; and in any case
+// when ctx ends, for which the client or its time may be gone, or the server is to end.
+func (s *Server) await(ctx context.Context, c *call, wait time.Duration) {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
 	select {
-	case <-c.done: // whatever else is the case
+	case <-c.done:
 		return
-	default:
+	case <-timer.C:
+	case <-ctx.Done():
+	case <-s.hurry:
 	}
 	select {
 	case <-c.done:
-	case <-timeout:
+	case <-c.published:
 	case <-ctx.Done():
 	case <-s.hurry:
 	}
@@ -82,12 +88,15 @@ func (s *Server) answer(w http.ResponseWriter, c *call, prefer preference) error
 		h.Set("Preference-Applied", prefer.applied)
 	}
 	location := "/v1/recommendations/" + url.PathEscape(c.id)
-	select {
-	case <-c.done:
-	default:
+	switch {
+	case isClosed(c.done):
+	case isClosed(c.published):
 		h.Set("Location", location)
 		setRetryAfter(w, time.Second)
 		return writeJSON(w, http.StatusAccepted, pending{c.id, "pending"})
+	default:
+		h.Set("Location", location)
+		return identified(problem(CodeBrokerUnavailable, unsurePublished), c.id)
 	}
 	if c.problem != nil {
 		h.Set("Location", location)
@@ -99,6 +108,15 @@ func (s *Server) answer(w http.ResponseWriter, c *call, prefer preference) error
 	h.Set("Content-Location", location)
 	writeBytes(w, http.StatusOK, c.value)
 	return nil
+}
+
+func isClosed(done <-chan struct{}) bool {
+	select {
+	case <-done:
+		return true
+	default:
+		return false
+	}
 }
 
 // pending is the body of an answer without a result.
@@ -141,7 +159,7 @@ func (s *Server) recommendation(w http.ResponseWriter, r *http.Request) error {
 	if !isID(id) {
 		return unknown
 	}
-	found, err := s.find(r.Context(), []string{id}, true)
+	found, err := s.find(r.Context(), []string{id}, true, ledgerTimeout)
 	if err != nil {
 		s.cfg.Log.Warn("a decision was not looked up", "error", err)
 		return identified(problem(CodeLedgerUnavailable, "try again later"), id)
@@ -162,10 +180,15 @@ func (s *Server) recommendation(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// find asks the ledger, which has little time: there is something else to do where it is away.
-func (s *Server) find(ctx context.Context, ids []string, ever bool) (map[string]*schemas.Decision, error) {
-	ctx, cancel := context.WithTimeout(ctx, ledgerTimeout)
+// find asks the ledger, which has little time: there is something else to do where it is away. Few ask at the same
+// time: the connections are for the consumers first.
+func (s *Server) find(ctx context.Context, ids []string, ever bool, timeout time.Duration) (map[string]*schemas.Decision, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
+	if err := s.lookUps.take(ctx); err != nil {
+		return nil, fmt.Errorf("wait for other look-ups: %w", err)
+	}
+	defer s.lookUps.free()
 	return s.cfg.Ledger.Find(ctx, ids, s.cfg.Now(), ever)
 }
 

@@ -15,9 +15,10 @@ import (
 type access int
 
 const (
-	public  access = iota // anybody, at any time: for probes
-	known                 // clients
-	serving               // clients, once events can be decided
+	public   access = iota // anybody, at any time: for probes
+	watching               // clients, however many requests are in hand: for those who watch over the instance
+	known                  // clients, within the limits
+	serving                // clients, within the limits, once events can be decided
 )
 
 // handler answers a request, or returns what is to be answered instead: a *Problem, or a fault of this program.
@@ -38,13 +39,13 @@ func (s *Server) routes() http.Handler {
 		{"/v1/items/{item_id}", serving, map[string]handler{"GET": s.item}},
 		{"/v1/feedback", serving, map[string]handler{"POST": s.feedback}},
 		{"/v1/models", known, map[string]handler{"GET": s.models}},
-		{"/v1/status", known, map[string]handler{"GET": s.status}},
+		{"/v1/status", watching, map[string]handler{"GET": s.status}},
 		{"/openapi.json", known, map[string]handler{"GET": s.document}},
 		{"/healthz", public, map[string]handler{"GET": s.health}},
 		{"/readyz", public, map[string]handler{"GET": s.ready}},
 	}
 	if s.cfg.Metrics != nil {
-		metrics := route{"/metrics", known, map[string]handler{"GET": s.metrics}}
+		metrics := route{"/metrics", watching, map[string]handler{"GET": s.metrics}}
 		if s.cfg.Settings.OpenMetrics {
 			metrics.access = public
 		}
@@ -77,19 +78,19 @@ func (s *Server) handle(rt route) http.Handler {
 
 // dispatch lets a request in, and calls the method's handler.
 func (s *Server) dispatch(rt route, w http.ResponseWriter, r *http.Request) error {
-	if rt.access != public {
-		client, ok := s.guard.client(r)
-		if !ok {
-			w.Header().Set("WWW-Authenticate", `Bearer realm="recstream"`)
-			return problem(CodeUnauthorized, "send the header Authorization: Bearer TOKEN, with a token of http.tokens")
-		}
+	client, ok := s.guard.client(r)
+	if !ok && rt.access != public {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="recstream"`)
+		return problem(CodeUnauthorized, "send the header Authorization: Bearer TOKEN, with a token of http.tokens")
+	}
+	if rt.access >= known {
 		if !s.guard.allow(client) {
 			return problem(CodeRateLimited, fmt.Sprintf("at most %d requests a second are taken; wait and try again", s.cfg.Settings.Rate))
 		}
-		if !s.guard.enter() {
+		if !s.guard.inFlight.tryTake() {
 			return problem(CodeOverloaded, fmt.Sprintf("%d requests are in hand already; wait and try again", s.cfg.Settings.MaxInFlight))
 		}
-		defer s.guard.leave()
+		defer s.guard.inFlight.free()
 	}
 	do, err := rt.method(w, r)
 	if err != nil {

@@ -23,6 +23,7 @@ type Config struct {
 	Feedback Publisher
 	Results  Results
 	Ledger   Ledger
+	LookUps  int // in the database at the same time, at the most; further ones wait
 	Items    Items
 	Info     Info
 	Metrics  http.Handler // nil is none
@@ -38,7 +39,12 @@ type Server struct {
 	cfg     Config
 	guard   *guard
 	waiting *waiting
+	begun   places // of what goes on without its request
+	lookUps places
 	handler http.Handler
+
+	life   context.Context // of what was begun
+	giveUp context.CancelFunc
 
 	listener net.Listener
 	open     atomic.Bool   // events can be decided
@@ -50,19 +56,25 @@ type Server struct {
 const (
 	pollInterval  = 250 * time.Millisecond // between looks for results that the topic did not bring
 	pollPatience  = time.Second            // after which a result is looked for although the topic seems whole
-	ledgerTimeout = 2 * time.Second        // of one look-up
+	ledgerTimeout = 2 * time.Second        // of one look-up, its turn among others included
+	repeatTimeout = 500 * time.Millisecond // of one that a request is published after: whoever decides looks again
 	hurryBefore   = 250 * time.Millisecond // the end of the drain timeout
 )
 
-// publishTimeout is how long an event may take to be safe in the topic.
-const publishTimeout = 5 * time.Second
+// The times of the publishing.
+const (
+	publishTimeout = 5 * time.Second // for an event to be safe in the topic, whether or not its client waits
+	beginPatience  = time.Second     // that a client has to wait for it, where it prefers to wait less
+)
 
 // maxHeaderBytes is how large a request's header may be.
 const maxHeaderBytes = 16 << 10
 
 // New returns a server that does not listen yet.
 func New(cfg Config) *Server {
-	s := &Server{cfg: cfg, guard: newGuard(cfg.Settings), waiting: newWaiting(), hurry: make(chan struct{})}
+	s := &Server{cfg: cfg, guard: newGuard(cfg.Settings), waiting: newWaiting(), hurry: make(chan struct{}),
+		begun: make(places, cfg.Settings.MaxInFlight), lookUps: make(places, cfg.LookUps)}
+	s.life, s.giveUp = context.WithCancel(context.Background())
 	s.handler = s.routes()
 	return s
 }
@@ -107,6 +119,8 @@ func (s *Server) Run(ctx context.Context) error {
 	running.Go(func() { served <- web.Serve(s.listener) })
 	select {
 	case err := <-served:
+		s.giveUp()
+		s.begun.close()
 		return fmt.Errorf("serve HTTP: %w", err)
 	case <-ctx.Done():
 	}
@@ -114,18 +128,20 @@ func (s *Server) Run(ctx context.Context) error {
 	return nil
 }
 
-// drain stops to accept, and answers what is in hand.
+// drain stops to accept, answers what is in hand, and waits for what was begun.
 func (s *Server) drain(web *http.Server) {
 	s.draining.Store(true)
 	limit := s.cfg.Settings.DrainTimeout
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
+	defer context.AfterFunc(ctx, s.giveUp)()
 	hurry := time.AfterFunc(max(limit-hurryBefore, limit/2), func() { close(s.hurry) })
 	defer hurry.Stop()
 	if err := web.Shutdown(ctx); err != nil {
 		s.cfg.Log.Warn("requests over HTTP were cut off at the stop", "error", err)
 		_ = web.Close()
 	}
+	s.begun.close()
 }
 
 // poll looks in the ledger for results that the topic of results may not bring: all of them while it is not wholly
@@ -151,13 +167,13 @@ func (s *Server) poll(ctx context.Context) {
 
 // lookUp ends the wait of those ids that the ledger knows.
 func (s *Server) lookUp(ctx context.Context, ids []string) {
-	found, err := s.find(ctx, ids, false)
+	found, err := s.find(ctx, ids, false, ledgerTimeout)
 	if err != nil {
 		s.cfg.Log.Debug("results not looked up", "error", err)
 		return
 	}
 	for id, d := range found {
-		s.waiting.settle(id, resultEvent(d), nil)
+		s.waiting.settle(id, resultEvent(d))
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 )
 
 // waiting are the requests that wait for their results, by request id. Several may wait for one. Their number is
-// bounded by that of the requests in flight.
+// bounded by those of the requests in flight and of what is being published.
 type waiting struct {
 	mu    sync.Mutex
 	calls map[string]*call
@@ -20,8 +20,10 @@ type waiting struct {
 type call struct {
 	id    string
 	since time.Time
-	done  chan struct{} // closed when value or problem is there
-	users int
+	users int // clients, and the goroutine that publishes the request
+
+	published chan struct{} // closed when the request is in the topic
+	done      chan struct{} // closed when value or problem is there
 
 	value   []byte   // the result event
 	problem *Problem // why there is none; with it nothing was decided
@@ -29,19 +31,29 @@ type call struct {
 
 func newWaiting() *waiting { return &waiting{calls: map[string]*call{}} }
 
-// join returns the call of that id. The first to join is to see to it that there will be a result. Everybody who
-// joins leaves.
+// join returns the call of that id. The first to join is to see to it that there will be a result, and to say with
+// begun how that went. Everybody who joins leaves.
 func (w *waiting) join(id string, now time.Time) (c *call, first bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	c = w.calls[id]
 	if first = c == nil; first {
-		c = &call{id: id, since: now, done: make(chan struct{})}
+		c = &call{id: id, since: now, users: 1, published: make(chan struct{}), done: make(chan struct{})}
 		w.calls[id] = c
 		w.count.Add(1)
 	}
 	c.users++
 	return c, first
+}
+
+// begun says that a call's request is published, or why there will be no result.
+func (w *waiting) begun(c *call, p *Problem) {
+	if p == nil {
+		close(c.published)
+	} else {
+		w.end(c, nil, p)
+	}
+	w.leave(c)
 }
 
 // leave gives a call up; the last to leave ends it.
@@ -74,11 +86,20 @@ func (w *waiting) take(value []byte) {
 	}
 }
 
-// settle ends the wait for an id, if there is one: with a result event, or with why there is none.
-func (w *waiting) settle(id string, value []byte, p *Problem) {
+// settle ends the wait for an id, if there is one, with its result event.
+func (w *waiting) settle(id string, value []byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if c := w.calls[id]; c != nil {
+		w.finish(c, value, nil)
+	}
+}
+
+// end ends a call that has not ended: with a result event, or with why there is none.
+func (w *waiting) end(c *call, value []byte, p *Problem) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.calls[c.id] == c {
 		w.finish(c, value, p)
 	}
 }

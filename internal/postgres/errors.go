@@ -9,9 +9,11 @@ import (
 
 // SQLSTATE codes that the ledger answers by itself.
 const (
-	uniqueViolation = "23505"
-	checkViolation  = "23514"
-	undefinedTable  = "42P01"
+	uniqueViolation  = "23505"
+	checkViolation   = "23514"
+	undefinedTable   = "42P01"
+	lockNotAvailable = "55P03"
+	deadlockDetected = "40P01"
 )
 
 var (

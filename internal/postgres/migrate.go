@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -24,10 +25,16 @@ type Migration struct {
 
 // Migrate brings the schema up to date and returns the steps that it applied. Instances may do this at the
 // same time: a lock in the database lets one go first.
+//
+// A step waits for those who use its tables, and all others wait behind it, so it gives up soon: the error is then
+// ErrTableInUse and says who is in the way. That step has changed nothing, and can be tried again.
 func (db *Database) Migrate(ctx context.Context) ([]Migration, error) {
 	var applied []Migration
 	err := db.withMigrations(func(p *goose.Provider) error {
 		results, err := p.Up(ctx)
+		if partial, ok := errors.AsType[*goose.PartialError](err); ok {
+			results, err = partial.Applied, db.stepError(ctx, partial)
+		}
 		for _, r := range results {
 			applied = append(applied, Migration{Version: r.Source.Version, Name: r.Source.Path, Applied: true})
 		}
@@ -92,7 +99,7 @@ func (db *Database) withMigrations(use func(*goose.Provider) error) error {
 	}
 	conn := stdlib.OpenDBFromPool(db.pool)
 	defer closeQuietly(conn)
-	provider, err := goose.NewProvider(goose.DialectPostgres, conn, files, goose.WithSessionLocker(locker))
+	provider, err := goose.NewProvider(goose.DialectPostgres, conn, files, goose.WithSessionLocker(boundedWaits{locker}))
 	if err != nil {
 		return fmt.Errorf("prepare: %w", err)
 	}

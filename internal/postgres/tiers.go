@@ -15,7 +15,7 @@ type TierChange struct {
 	Instance string
 	Tier     schemas.Tier
 	Model    *schemas.ModelRef // that the tier ranked by, registered; nil for none
-	From, To string            // closed, open or half_open
+	From, To string            // closed, open, half_open or drifted
 	Reason   schemas.Reason    // of the failure that led to it; "" for none
 }
 

@@ -24,7 +24,8 @@ import (
 
 // Config says what is followed. All fields are required.
 type Config struct {
-	Client   *kafka.Client // its Transport must be a *kafka.Transport
+	// Client's Transport must be a *kafka.Transport of the tail's own: each failure closes its idle connections.
+	Client   *kafka.Client
 	Topic    string
 	MaxBytes int           // of one response
 	MaxWait  time.Duration // how long the broker holds an empty fetch

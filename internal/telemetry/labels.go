@@ -35,7 +35,7 @@ var (
 	stages = consumer.Stages()
 
 	// states of a tier, the better first.
-	states = []string{"closed", "half_open", "open", "unavailable"}
+	states = []string{"closed", "drifted", "half_open", "open", "unavailable"}
 )
 
 // Values beside those of the lists.

@@ -24,7 +24,7 @@ type Sources struct {
 type Tier struct {
 	Tier  schemas.Tier
 	Model *schemas.ModelRef // of a tier with a model; nil where there is none
-	State string            // closed, half_open, open or unavailable
+	State string            // closed, drifted, half_open, open or unavailable
 	PSI   float64           // of the model's predictions of late; NaN where it is not known
 }
 

@@ -3,29 +3,33 @@ package upkeep
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"recstream/internal/postgres"
 	"recstream/scoring"
 )
 
-// tierQueue is how many changes wait to be stored; more are logged only.
+// tierQueue is how many changes wait to be logged and stored; what comes beyond is counted only.
 const tierQueue = 256
 
-// lastChanges is how long the changes that wait may take to be stored at the end.
-const lastChanges = 2 * time.Second
+// tierStoring is how long a change may take to be stored, as those behind it wait to be logged, and how long all that
+// are left may take at the end.
+const tierStoring = 2 * time.Second
 
 // TierStore keeps what became of the tiers.
 type TierStore interface {
 	RecordTierChange(context.Context, postgres.TierChange) error
 }
 
-// Tiers logs and stores when a tier is left alone, tried again, and trusted again.
+// Tiers logs and stores when a tier is left alone, tried again, and trusted again. Who notes a change waits neither
+// for the log nor for the store: Run writes them.
 type Tiers struct {
 	store    TierStore
 	instance string
 	log      *slog.Logger
 	queue    chan scoring.TierChange
+	lost     atomic.Int64 // changes that found the queue full since it was last told
 }
 
 // NewTiers returns one that stores under the name of an instance.
@@ -35,6 +39,53 @@ func NewTiers(store TierStore, instance string, log *slog.Logger) *Tiers {
 
 // Note takes a change and does not wait.
 func (t *Tiers) Note(c scoring.TierChange) {
+	select {
+	case t.queue <- c:
+	default:
+		t.lost.Add(1)
+	}
+}
+
+// Run logs and stores changes in their order until ctx ends, and then those that wait. What cannot be stored in time
+// is logged all the same.
+func (t *Tiers) Run(ctx context.Context) {
+	storing, cancel := outliving(ctx, tierStoring)
+	defer cancel()
+	for ctx.Err() == nil {
+		select {
+		case c := <-t.queue:
+			t.record(storing, c)
+		case <-ctx.Done():
+		}
+	}
+	for len(t.queue) > 0 {
+		t.record(storing, <-t.queue)
+	}
+}
+
+// outliving returns a context that ends that long after ctx does.
+func outliving(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
+	later, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })
+	return later, cancel
+}
+
+// record logs a change and stores it, and tells what was lost after it.
+func (t *Tiers) record(ctx context.Context, c scoring.TierChange) {
+	t.tell(c)
+	ctx, cancel := context.WithTimeout(ctx, tierStoring)
+	defer cancel()
+	change := postgres.TierChange{At: c.At, Instance: t.instance, Tier: c.Tier, Model: c.Model,
+		From: string(c.From), To: string(c.To), Reason: c.Reason}
+	if err := t.store.RecordTierChange(ctx, change); err != nil {
+		t.log.Warn("a change of a tier is not stored", "tier", c.Tier, keyError, err)
+	}
+	if lost := t.lost.Swap(0); lost > 0 {
+		t.log.Warn("changes of tiers are neither logged nor stored: too many waited", "count", lost)
+	}
+}
+
+func (t *Tiers) tell(c scoring.TierChange) {
 	level := slog.LevelWarn
 	if c.To == "closed" {
 		level = slog.LevelInfo
@@ -44,38 +95,4 @@ func (t *Tiers) Note(c scoring.TierChange) {
 		args = append(args, keyModel, c.Model.Name, keyVersion, c.Model.Version)
 	}
 	t.log.Log(context.Background(), level, "tier changed", args...)
-	select {
-	case t.queue <- c:
-	default:
-		t.log.Warn("a change of a tier is not stored: too many wait", "tier", c.Tier)
-	}
-}
-
-// Run stores changes until ctx ends, and then what waits, if that is quick. What cannot be stored is logged.
-func (t *Tiers) Run(ctx context.Context) {
-	for {
-		select {
-		case c := <-t.queue:
-			t.record(ctx, c)
-		case <-ctx.Done():
-			t.recordLast(ctx)
-			return
-		}
-	}
-}
-
-func (t *Tiers) recordLast(ended context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ended), lastChanges)
-	defer cancel()
-	for len(t.queue) > 0 {
-		t.record(ctx, <-t.queue)
-	}
-}
-
-func (t *Tiers) record(ctx context.Context, c scoring.TierChange) {
-	change := postgres.TierChange{At: c.At, Instance: t.instance, Tier: c.Tier, Model: c.Model,
-		From: string(c.From), To: string(c.To), Reason: c.Reason}
-	if err := t.store.RecordTierChange(ctx, change); err != nil && ctx.Err() == nil {
-		t.log.Warn("a change of a tier is not stored", "tier", c.Tier, keyError, err)
-	}
 }

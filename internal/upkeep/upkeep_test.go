@@ -27,12 +27,14 @@ func (l *logbook) Write(p []byte) (int, error) {
 	return l.b.Write(p)
 }
 
-// count returns how many lines have the text.
-func (l *logbook) count(text string) int {
+func (l *logbook) text() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return strings.Count(l.b.String(), text)
+	return l.b.String()
 }
+
+// count returns how many lines have the text.
+func (l *logbook) count(text string) int { return strings.Count(l.text(), text) }
 
 func (l *logbook) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
 

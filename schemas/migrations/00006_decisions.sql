@@ -1,5 +1,7 @@
 -- +goose Up
 
+-- No table is rewritten: what is added is null or has a constant for its default. Each change waits for the readers
+-- of its table, with the writers waiting behind, so migrations give up soon and are tried again.
 ALTER TABLE items ADD COLUMN tags text[] NOT NULL DEFAULT '{}' CHECK (array_position(tags, NULL) IS NULL);
 COMMENT ON COLUMN items.tags IS 'Anything else that items have in common, such as directors; case-exact.';
 
@@ -135,7 +137,7 @@ COMMENT ON COLUMN tier_changes.at         IS 'When it was.';
 COMMENT ON COLUMN tier_changes.instance   IS 'Name of the instance.';
 COMMENT ON COLUMN tier_changes.tier       IS 'The tier, such as model.';
 COMMENT ON COLUMN tier_changes.model_id   IS 'The model that the tier ranked by (models.id); null for a tier without one.';
-COMMENT ON COLUMN tier_changes.from_state IS 'State before: closed (trusted), open (resting) or half_open (on trial).';
+COMMENT ON COLUMN tier_changes.from_state IS 'State before: closed (trusted), open (resting), half_open (on trial) or drifted (a model whose predictions are off).';
 COMMENT ON COLUMN tier_changes.to_state   IS 'State from then on.';
 COMMENT ON COLUMN tier_changes.reason     IS 'Code of the failure that led to it; null is none.';
 

@@ -17,6 +17,7 @@ type Params struct {
 	SwitchedOff        []schemas.Tier `yaml:"switched_off" desc:"Tiers that are not to answer for now"`
 	Breaker            BreakerParams  `yaml:"breaker"`
 	Deadline           time.Duration  `yaml:"deadline" desc:"Time from the request's to its answer where the request does not say; what comes later is answered by the cheap tiers. 0s is none"`
+	Slow               time.Duration  `yaml:"slow" desc:"Time in a tier from which on it is to blame when a deadline passes meanwhile; one that had less was given too little"`
 	ConstantScoresMin  int            `yaml:"constant_scores_min" desc:"Candidates from which on a model that predicts the same for all is taken to be broken"`
 	MaxMissingFeatures float64        `yaml:"max_missing_features" desc:"Share of a model's features, 0 to 1, that may be missing because the user is not known"`
 	Drift              DriftParams    `yaml:"drift"`
@@ -57,6 +58,7 @@ func DefaultParams() Params {
 	return Params{
 		Tiers:              Ladder(),
 		Breaker:            BreakerParams{Window: 100, Failures: 20, Rest: 10 * time.Second, Probes: 5},
+		Slow:               50 * time.Millisecond,
 		ConstantScoresMin:  20,
 		MaxMissingFeatures: 0.5,
 		Drift:              DriftParams{Window: 5000, MaxPSI: 5},
@@ -83,6 +85,7 @@ func (p *Params) Validate() error {
 	refuse(b.Rest <= 0, "breaker.rest", "%v is not above 0s", b.Rest)
 	refuse(b.Probes < 1, "breaker.probes", "%d is less than 1", b.Probes)
 	refuse(p.Deadline < 0, "deadline", "%v is less than 0s", p.Deadline)
+	refuse(p.Slow <= 0, "slow", "%v is not above 0s", p.Slow)
 	refuse(p.ConstantScoresMin < 2, "constant_scores_min", "%d is less than 2", p.ConstantScoresMin)
 	refuse(!(p.MaxMissingFeatures >= 0 && p.MaxMissingFeatures <= 1), "max_missing_features", "%v is not 0 to 1", p.MaxMissingFeatures)
 	refuse(p.Drift.Window < 0 || p.Drift.Window > 0 && p.Drift.Window < 100, "drift.window", "%d is neither 0 nor 100 or more", p.Drift.Window)
