@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"recstream/schemas"
@@ -23,7 +24,8 @@ func (w *world) cases(ctx context.Context) ([]comparison, error) {
 		excluding[i].Exclude = []string{w.catalog.Item(0).ID}
 	}
 	list := []comparison{{name: "candidates"}, {name: "scores"}, {name: "answers"}, {name: "answers_blended"},
-		{name: "answers_personal"}, {name: "answers_not_plain"}, {name: "left_out_masks"}, {name: "left_out_similar"}}
+		{name: "answers_personal"}, {name: "answers_not_plain"}, {name: "left_out_masks"}, {name: "left_out_similar"},
+		{name: "explained_always"}, {name: "explained_1_percent"}}
 	return list, errors.Join(
 		w.candidates(ctx, &list[0]),
 		w.switched(ctx, &list[1], w.context, defaults, w.requests, scoring.CacheScores, scoring.CacheAnswers),
@@ -33,6 +35,8 @@ func (w *world) cases(ctx context.Context) ([]comparison, error) {
 		w.switched(ctx, &list[5], w.context, defaults, excluding, scoring.CacheAnswers),
 		w.masks(ctx, &list[6]),
 		w.similar(ctx, &list[7]),
+		w.explained(ctx, &list[8], 1),
+		w.explained(ctx, &list[9], 0.01),
 	)
 }
 
@@ -61,6 +65,32 @@ func (w *world) switched(ctx context.Context, c *comparison, m *model.Model, p s
 		return err
 	}
 	c.without, err = decider(without, requests)
+	return err
+}
+
+// explained compares decisions of which none is explained with those of which a share is, everything that can be said
+// of an explanation included: terms, contributions, reasons, and what was dropped.
+func (w *world) explained(ctx context.Context, c *comparison, share float64) error {
+	kept := scoring.DefaultParams()
+	kept.Explain.Keep, kept.Explain.SampleRate = scoring.KeepSampled, share
+	without, err := w.engine(ctx, w.context, scoring.DefaultParams(), scoring.CacheAnswers)
+	if err != nil {
+		return err
+	}
+	with, err := w.engine(ctx, w.context, kept, scoring.CacheAnswers)
+	if err != nil {
+		return err
+	}
+	c.bytes = func() int64 { return 0 }
+	requests := make([]schemas.Request, 10_000) // the sample is by id
+	for i := range requests {
+		requests[i] = w.requests[i%len(w.requests)]
+		requests[i].RequestID = fmt.Sprint("request-", i)
+	}
+	if c.without, err = decider(without, requests); err != nil {
+		return err
+	}
+	c.with, err = decider(with, requests)
 	return err
 }
 
