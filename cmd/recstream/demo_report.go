@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -18,6 +19,7 @@ func (a *app) printDemo(ctx context.Context, s *demoStack, t *demoTraffic, f *de
 	if err := s.printSamples(ctx, w, t.results); err != nil {
 		return err
 	}
+	printReasons(w, t.results)
 	for _, answer := range f.Answers {
 		fmt.Fprintf(w, "\n%s\n\n%s;\n\n", answer.Question, answer.SQL)
 		if err := printTable(w, answer.Columns, answer.Rows); err != nil {
@@ -31,6 +33,18 @@ func (a *app) printDemo(ctx context.Context, s *demoStack, t *demoTraffic, f *de
 	fmt.Fprintf(w, "%d feedback events made %d profiles; %d shadow decisions, which nobody was served\n", f.Feedback, f.Profiles, f.Shadows)
 	fmt.Fprintf(w, "answered by %s; %.2f s, %.0f requests/s\n", tiersText(f.Tiers), f.ElapsedS, f.RequestsPerS)
 	return nil
+}
+
+// printReasons prints why the items of the first result that explains itself were recommended.
+func printReasons(w io.Writer, results []*schemas.Result) {
+	i := slices.IndexFunc(results, func(r *schemas.Result) bool { return len(r.Items) > 0 && r.Items[0].Reason != "" })
+	if i < 0 {
+		return
+	}
+	fmt.Fprintf(w, "\nRequest %s asked why:\n\n", results[i].RequestID)
+	for _, item := range results[i].Items {
+		fmt.Fprintf(w, "  %s: %s\n", item.Title, item.Reason)
+	}
 }
 
 func tiersText(tiers map[string]int) string {
@@ -105,14 +119,19 @@ Everything is left running until you press Ctrl-C.
   Kafka     %s
   Postgres  %s
   models    %s
+  HTTP      http://%s
 
 In another terminal:
 
-  export RECSTREAM_KAFKA_BROKERS=%s RECSTREAM_DATABASE_URL='%s' RECSTREAM_MODEL_STORE=%s
-  bin/recstream publish --user ada --mood funny --group couple --session short --wait
+  export RECSTREAM_KAFKA_BROKERS=%s RECSTREAM_DATABASE_URL='%s' RECSTREAM_MODEL_STORE=%s RECSTREAM_HTTP_LISTEN=%s
+  bin/recstream publish --id why --user ada --mood funny --group couple --session short --explain --wait
+  bin/recstream explain why
+  bin/recstream simulate --fail model,previous_model --user household-00001 --mood funny
+  bin/recstream status
   bin/recstream model list
   bin/recstream experiment show new-ranker
+  curl -s -H 'Content-Type: application/json' -d '{"mood":"funny","limit":2}' http://%s/v1/recommendations
   psql '%s' -c 'SELECT * FROM recommendations ORDER BY scored_at DESC, rank LIMIT 3'
-`, brokers, s.database.url, s.cfg.Model.Store, brokers, s.database.url, s.cfg.Model.Store, s.database.url)
+`, brokers, s.database.url, s.cfg.Model.Store, s.pipeline.address, brokers, s.database.url, s.cfg.Model.Store, s.pipeline.address, s.pipeline.address, s.database.url)
 	<-ctx.Done()
 }

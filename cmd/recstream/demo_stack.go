@@ -56,6 +56,7 @@ func (a *app) startDemo(ctx context.Context, f demoFlags) (_ *demoStack, err err
 	s.cfg.Kafka.Brokers = s.broker.Addr()
 	s.cfg.Kafka.SessionTimeout, s.cfg.Kafka.HeartbeatInterval = 6*time.Second, time.Second
 	s.cfg.Database.URL = config.DatabaseURL(s.database.url)
+	s.cfg.HTTP.Listen = "127.0.0.1:0"
 	s.cfg.Model.Store = filepath.Join(s.dir, "models")
 	s.pipeline, err = newPipeline(ctx, s.cfg, s.log)
 	return s, err

@@ -46,6 +46,7 @@ func (a *app) newDemoTraffic(s *demoStack, n int) (*demoTraffic, error) {
 	for i := range t.requests {
 		generator.Next(&t.requests[i])
 	}
+	t.requests[0].Explain = true // one result says why
 	return t, nil
 }
 

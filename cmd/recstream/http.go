@@ -72,7 +72,8 @@ func (p *pipeline) startWeb(ctx context.Context, services []*consumer.Service) (
 		defer stopPublishing()
 		w.err = w.server.Run(serving)
 	})
-	p.log.Info("listening for HTTP", "address", w.server.Addr().String())
+	p.address = w.server.Addr().String()
+	p.log.Info("listening for HTTP", "address", p.address)
 	return w, nil
 }
 

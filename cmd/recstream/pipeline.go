@@ -40,6 +40,7 @@ type pipeline struct {
 	profiles  *profiles.Cache
 	shadows   *shadow.Shadows
 	metrics   *telemetry.Metrics
+	address   string // of the HTTP interface, once it listens
 	lag       lagWatch
 }
 
@@ -110,7 +111,7 @@ func (p *pipeline) run(ctx context.Context, ready func()) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, web.close()) }()
-	partitions := &upkeep.Partitions{Database: p.database, Now: time.Now, Log: p.log,
+	partitions := &upkeep.Partitions{Database: p.database, PopularityHalfLife: p.cfg.Popularity.HalfLife, Now: time.Now, Log: p.log,
 		Keep: postgres.Partitions{Ahead: p.cfg.Ledger.PartitionsAhead, Retention: p.cfg.Ledger.Retention}}
 
 	models, popularity, editorial := p.models(p.database), p.followPopularity(), p.followEditorial()
@@ -152,7 +153,7 @@ func (p *pipeline) followPopularity() *upkeep.Follow {
 			return p.database.PopularityVersion(ctx, p.cfg.Kafka.Group+feedbackSuffix)
 		},
 		Take: func(ctx context.Context) error {
-			outcomes, err := p.database.Popularity(ctx)
+			outcomes, err := p.database.Popularity(ctx, p.cfg.Popularity.HalfLife)
 			if err != nil {
 				return err
 			}

@@ -164,7 +164,7 @@ func printStatus(w io.Writer, st *httpapi.Status) error {
 		if m.Remembered {
 			remembered = "yes"
 		}
-		models = append(models, []string{m.Name + " " + m.Version, shortSum(m.SHA256), m.Method, fmt.Sprint(m.Bytes), remembered})
+		models = append(models, []string{m.Name + "@" + m.Version, shortSum(m.SHA256), m.Method, fmt.Sprint(m.Bytes), remembered})
 	}
 	if err := printTable(w, []string{"MODEL", "SHA256", "METHOD", "BYTES", "REMEMBERED"}, models); err != nil {
 		return err
@@ -181,7 +181,7 @@ func tierRows(tiers []httpapi.Tier) (rows [][]string) {
 	for _, t := range tiers {
 		model, since, psi := "-", "-", "-"
 		if t.Model != nil {
-			model = t.Model.Name + " " + t.Model.Version
+			model = t.Model.Name + "@" + t.Model.Version
 		}
 		if t.Since != nil {
 			since = t.Since.Format(time.RFC3339)

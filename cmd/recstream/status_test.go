@@ -49,9 +49,9 @@ func TestStatusCommand(t *testing.T) {
 	for _, line := range []string{
 		"instance host:1, version v1, since 0001-01-01T00:00:00Z, ready\n",
 		"catalogue 7 with 2 items, configuration c0ffee\n",
-		"model  films 3  open    -      panic   5         0.125\n",
+		"model  films@3  open    -      panic   5         0.125\n",
 		"basic  -        closed  -      -       0         -\n",
-		"films 3  abababababab  masks-32  100    yes\n",
+		"films@3  abababababab  masks-32  100    yes\n",
 		"requests  1          5          9    4\n",
 	} {
 		if !strings.Contains(table.stdout, line) {
