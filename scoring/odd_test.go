@@ -15,28 +15,32 @@ import (
 // Whatever tiers the ladder has, in whatever order, the first that can answers, and each above it has its code.
 func TestOddLadders(t *testing.T) {
 	random := rand.New(rand.NewPCG(51, 52))
+	models := Deployment{Model: loadModel(t, demoModel), Previous: loadModel(t, otherModel)}
+	lists := []schemas.EditorialList{{Name: "all", ItemIDs: []string{"i042", "i007"}}}
+	e := fullEngine(t, DefaultParams(), Options{Now: func() time.Time { return eight }})
 	for range 100 {
 		ladder := slices.Clone(fallback.Ladder()[:5])
 		random.Shuffle(len(ladder), func(i, j int) { ladder[i], ladder[j] = ladder[j], ladder[i] })
 		ladder = append(ladder[:random.IntN(6)], schemas.TierBasic)
 		params := DefaultParams()
 		params.Fallback.Tiers = ladder
-		e := fullEngine(t, params, Options{Now: func() time.Time { return eight }})
+		setParams(t, e, params)
 		able := map[schemas.Tier]bool{schemas.TierBasic: true, schemas.TierSimilar: true, schemas.TierModel: true, schemas.TierPrevious: true,
 			schemas.TierPopular: true, schemas.TierEditorial: true}
+		deployment, items, list := models, sixty(), lists
 		if random.IntN(2) == 0 {
-			deploy(t, e, Deployment{})
-			able[schemas.TierModel], able[schemas.TierPrevious] = false, false
+			deployment, able[schemas.TierModel], able[schemas.TierPrevious] = Deployment{}, false, false
 		}
 		if random.IntN(2) == 0 {
-			setCatalog(t, e, withoutPopularity(sixty()), 2)
-			able[schemas.TierPopular] = false
+			items, able[schemas.TierPopular] = withoutPopularity(items), false
 		}
 		if random.IntN(2) == 0 {
-			if err := e.SetEditorial(t.Context(), nil); err != nil {
-				t.Fatal(err)
-			}
-			able[schemas.TierEditorial] = false
+			list, able[schemas.TierEditorial] = nil, false
+		}
+		deploy(t, e, deployment)
+		setCatalog(t, e, items, 2)
+		if err := e.SetEditorial(t.Context(), list); err != nil {
+			t.Fatal(err)
 		}
 		want := slices.IndexFunc(ladder, func(tier schemas.Tier) bool { return able[tier] })
 		s := e.NewScorer()
@@ -196,13 +200,14 @@ func TestOddRequestsInEveryTier(t *testing.T) {
 		{"diversity alone", DefaultParams(), sixty(), schemas.Request{Limit: 60, Diversity: 1}, 60, 0},
 		{"one candidate, over and over", DefaultParams(), sixty(), schemas.Request{Candidates: slices.Repeat([]string{"i009"}, 300), Limit: 100}, 1, 0},
 	}
+	e := fullEngine(t, DefaultParams(), Options{})
 	for _, tt := range tests {
 		for i, tier := range fallback.Ladder() {
 			t.Run(tt.name+"/"+string(tier), func(t *testing.T) {
 				tt.params.Fallback.SwitchedOff = fallback.Ladder()[:i]
 				tt.params.Fallback.ConstantScoresMin = 1000
 				tt.params.Rank.NearIdentical = 2
-				e := fullEngine(t, tt.params, Options{})
+				setParams(t, e, tt.params)
 				for n := range tt.items {
 					tt.items[n].Title = fmt.Sprint("Title ", n)
 				}

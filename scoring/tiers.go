@@ -142,9 +142,13 @@ func (s *Scorer) rankBySimilarity(_ *rung, q *question) schemas.Reason {
 	} else if !s.tasteOfHistory(q) {
 		return schemas.ReasonNoHistory
 	}
-	raw := s.buffers.sized(len(q.eligible))
+	raw, alike := s.buffers.sized(len(q.eligible)), false
 	for n, i := range q.eligible {
 		raw[n] = s.taste.Similarity(i)
+		alike = alike || raw[n] > 0
+	}
+	if !alike {
+		return schemas.ReasonNoHistory
 	}
 	query.Raw = raw
 	s.rank()

@@ -58,6 +58,7 @@ func TestSimilarTier(t *testing.T) {
 		{"not to what was dismissed", history(schemas.ProfileItem{ItemID: "casablanca", Seen: eight.Add(-day), Dismissed: eight.Add(-1)}),
 			schemas.Request{UserID: "ada"}, schemas.TierPopular, "alien"},
 		{"not to what the catalogue has not", history(schemas.ProfileItem{ItemID: "zardoz", Seen: eight}), schemas.Request{UserID: "ada"}, schemas.TierPopular, "alien"},
+		{"unlike everything", nil, schemas.Request{SimilarTo: "casablanca", Candidates: []string{"airplane", "alien"}}, schemas.TierPopular, "alien"},
 		{"of nobody", nil, schemas.Request{}, schemas.TierPopular, "alien"},
 	}
 	for _, tt := range tests {

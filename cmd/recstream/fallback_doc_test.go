@@ -97,9 +97,9 @@ func rowsOf(prefix string, section map[string]any) (rows []string) {
 		case map[string]any:
 			rows = append(rows, rowsOf(key, value)...)
 		case []any:
-			rows = append(rows, fmt.Sprintf("| `%s` | `%s`", key, strings.Join(strings.Fields(fmt.Sprint(value)), ", ")))
+			rows = append(rows, "| `"+key+"` | `"+strings.Join(strings.Fields(fmt.Sprint(value)), ", ")+"`")
 		default:
-			rows = append(rows, fmt.Sprintf("| `%s` | `%v`", key, value))
+			rows = append(rows, "| `"+key+"` | `"+fmt.Sprint(value)+"`")
 		}
 	}
 	return rows

@@ -17,7 +17,6 @@ type Params struct {
 // Table has the popularity of each item in each context. It does not change, so any number of goroutines read it.
 type Table struct {
 	contexts [schemas.NumContexts][]float32 // those without outcomes share one; all nil where nothing is known
-	bytes    int
 }
 
 // New makes the table of items, spoken of by their place in the slice, which lookup returns for an id. Counts of
@@ -32,7 +31,7 @@ func New(items []schemas.Item, lookup func(id string) (int32, bool), counts []sc
 	if wider == nil {
 		return t
 	}
-	shared := t.column(wider)
+	shared := column(wider)
 	values := make([]float64, len(items))
 	for c, outcomes := range contexts {
 		t.contexts[c] = shared
@@ -45,7 +44,7 @@ func New(items []schemas.Item, lookup func(id string) (int32, bool), counts []sc
 		for _, o := range outcomes {
 			values[o.item] += o.weight
 		}
-		t.contexts[c] = t.column(values)
+		t.contexts[c] = column(values)
 	}
 	return t
 }
@@ -55,18 +54,14 @@ func New(items []schemas.Item, lookup func(id string) (int32, bool), counts []sc
 // may be recommended has a popularity or an outcome.
 func (t *Table) Context(c schemas.Context) []float32 { return t.contexts[c.Index()] }
 
-// Bytes returns how much memory the popularities take.
-func (t *Table) Bytes() int { return t.bytes }
-
-// column adds a list of popularities in proportion to values, of which the largest is above 0. Divided by it,
+// column returns a list of popularities in proportion to values, of which the largest is above 0. Divided by it,
 // neither their sum nor their scale matters.
-func (t *Table) column(values []float64) []float32 {
+func column(values []float64) []float32 {
 	largest := slices.Max(values)
 	list := make([]float32, len(values))
 	for i, v := range values {
 		list[i] = float32(v / largest)
 	}
-	t.bytes += 4 * len(list)
 	return list
 }
 
