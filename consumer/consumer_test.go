@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"recstream/internal/devstack"
 	"recstream/schemas"
 )
@@ -55,6 +57,29 @@ func TestServiceAnswersEveryEventInOrderAndCommits(t *testing.T) {
 			t.Errorf("partition %d is answered as\n     %v\nwant %v", partition, got, ids)
 		}
 	}
+}
+
+// TestJoined wants a service to be joined once the group's coordinator has answered, and not before.
+func TestJoined(t *testing.T) {
+	broker := startBroker(t, 1, devstack.BrokerOptions{})
+	asked, release := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	broker.Cluster().ControlKey(int16(kmsg.JoinGroup), func(kmsg.Request) (kmsg.Response, error, bool) {
+		broker.Cluster().KeepControl()
+		once.Do(func() {
+			close(asked)
+			broker.Cluster().SleepControl(func() { <-release })
+		})
+		return nil, nil, false
+	})
+	s := newInstance(t, broker)
+	s.start(t)
+	within(t, "an attempt to join", asked)
+	if s.service.Joined() {
+		t.Error("joined before the coordinator answers")
+	}
+	close(release)
+	eventually(t, "joined", s.service.Joined)
 }
 
 func TestStopBeforeStart(t *testing.T) {

@@ -17,15 +17,16 @@ const group = "recstream"
 
 // instance is a service, running on an embedded broker with stand-ins for all that it is plugged to.
 type instance struct {
-	cfg    Config
-	ledger *ledger
-	scorer *scorer
-	book   *logbook
-	sent   []string // request ids and rejection codes, in the order in which they left
-	mu     sync.Mutex
-	stop   context.CancelFunc
-	ended  chan struct{}
-	err    error // of Run, after ended
+	cfg     Config
+	ledger  *ledger
+	scorer  *scorer
+	book    *logbook
+	sent    []string // request ids and rejection codes, in the order in which they left
+	mu      sync.Mutex
+	stop    context.CancelFunc
+	service *Service // once it is started
+	ended   chan struct{}
+	err     error // of Run, after ended
 }
 
 // newInstance returns an instance that a test may still change before it starts.
@@ -53,9 +54,10 @@ func (s *instance) start(t testing.TB) {
 	}
 	var ctx context.Context
 	ctx, s.stop = context.WithCancel(context.Background())
+	s.service = New(s.cfg)
 	go func() {
 		defer close(s.ended)
-		s.err = New(s.cfg).Run(ctx)
+		s.err = s.service.Run(ctx)
 	}()
 	t.Cleanup(func() {
 		s.stop()

@@ -113,6 +113,7 @@ func (p *Publisher) Run(ctx context.Context) {
 			}
 		}
 		clear(batch)
+		clear(p.onWay)
 	}
 }
 

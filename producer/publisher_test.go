@@ -1,6 +1,7 @@
 package producer
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -172,4 +173,67 @@ func TestPublisherThatHasEnded(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 	}
+}
+
+// TestEventThatTheTopicRefuses goes out together with others: it fails alone and at once, and the others arrive in
+// order, those of its own partition too.
+func TestEventThatTheTopicRefuses(t *testing.T) {
+	broker := startBroker(t, devstack.BrokerOptions{})
+	limit(t, broker, results, "2000")
+	p := NewPublisher(PublisherConfig{Config: newProducer(t, broker).cfg, Topic: results, Now: time.Now})
+	const events = 60
+	isLarge := func(i int) bool { return i%10 == 3 }
+	var batch []*letter
+	for i := range events {
+		ev := asked(i)
+		if isLarge(i) {
+			ev.Value = bytes.Repeat([]byte("x"), 3000)
+		}
+		batch = append(batch, &letter{ctx: deadline(t), event: ev, sent: make(chan error, 1)})
+		p.letters <- batch[i]
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { p.Run(ctx) })
+	for i, l := range batch {
+		select {
+		case err := <-l.sent:
+			if errors.Is(err, ErrTooLarge) != isLarge(i) || isLarge(i) != errors.Is(err, kafka.MessageSizeTooLarge) || !isLarge(i) && err != nil {
+				t.Errorf("event %d: %v", i, err)
+			}
+		case <-l.ctx.Done():
+			t.Fatalf("event %d: not before the deadline", i)
+		}
+	}
+	if err := p.Publish(deadline(t), asked(events)); err != nil {
+		t.Errorf("the next one: %v", err)
+	}
+	cancel()
+	running.Wait()
+	last := map[string]int{}
+	for _, r := range records(t, broker, results, events-events/10+1) {
+		var n int
+		if _, err := fmt.Sscanf(headerMap(r)[schemas.HeaderID], "r%d", &n); err != nil || n < last[string(r.Key)] {
+			t.Errorf("event %d of user %s comes after event %d: %v", n, r.Key, last[string(r.Key)], err)
+		}
+		last[string(r.Key)] = n
+	}
+}
+
+// TestTopicThatTakesMore has an operator raise the limit meanwhile.
+func TestTopicThatTakesMore(t *testing.T) {
+	broker := startBroker(t, devstack.BrokerOptions{})
+	limit(t, broker, results, "2000")
+	p := runPublisher(t, broker)
+	must(t, p.Publish(deadline(t), asked(0)))
+	large := asked(1)
+	large.Value = bytes.Repeat([]byte("x"), 3000)
+	for range 2 {
+		if err := p.Publish(deadline(t), large); !errors.Is(err, ErrTooLarge) {
+			t.Errorf("error %v, want %v", err, ErrTooLarge)
+		}
+	}
+	limit(t, broker, results, "100000")
+	must(t, p.Publish(deadline(t), large))
+	records(t, broker, results, 2)
 }

@@ -39,7 +39,7 @@ type Result struct {
 type ResultModel struct {
 	Name    string `json:"name"`
 	Version string `json:"version"`
-	SHA256  string `json:"sha256"` // of the model file, 64 hexadecimal digits
+	SHA256  string `json:"sha256"` // of the bundle's manifest, which has that of the model file; of the file where there is no bundle; 64 hexadecimal digits
 }
 
 // ResultExperiment names the variant of an experiment that a result was decided by.

@@ -75,12 +75,12 @@ func (a *app) migrateUp(ctx context.Context, db *postgres.Database, wait time.Du
 	return err
 }
 
-// migrationPauses are longer than an attempt waits, so that the live stream catches up in between.
+// migrationPauses are mostly longer than an attempt waits, so that the live stream catches up in between.
 func migrationPauses(wait time.Duration) backoff.BackOff {
 	if wait <= 0 {
 		return &backoff.StopBackOff{}
 	}
-	return backoff.NewExponentialBackOff(backoff.WithInitialInterval(4*time.Second), backoff.WithMaxInterval(15*time.Second),
+	return backoff.NewExponentialBackOff(backoff.WithInitialInterval(3*time.Second), backoff.WithMaxInterval(15*time.Second),
 		backoff.WithMaxElapsedTime(wait))
 }
 

@@ -68,7 +68,7 @@ func TestOpenMetrics(t *testing.T) {
 	}
 }
 
-// TestRate wants each token to have a budget of its own, and probes none.
+// TestRate wants each token to have a budget of its own, and those who watch over the instance not to need any.
 func TestRate(t *testing.T) {
 	b := startBridge(t, func(c *Config) { withTokens(c); c.Settings.Rate = 3 })
 	b.token = aToken
@@ -80,8 +80,10 @@ func TestRate(t *testing.T) {
 				t.Errorf("%s", a.body)
 			}
 		}
-		if a := b.send(t, "GET", "/healthz", ""); a.StatusCode != http.StatusOK {
-			t.Errorf("health: %s", a.Status)
+		for _, path := range []string{"/readyz", "/healthz", "/metrics", "/v1/status"} {
+			if a := b.send(t, "GET", path, ""); a.StatusCode != http.StatusOK {
+				t.Errorf("%s: %s", path, a.Status)
+			}
 		}
 	}
 	if limited == 0 {
@@ -102,8 +104,10 @@ func TestMaxInFlight(t *testing.T) {
 	if a.StatusCode != http.StatusServiceUnavailable || a.problem(t).Code != CodeOverloaded || a.Header.Get("Retry-After") == "" {
 		t.Errorf("%s %s", a.Status, a.body)
 	}
-	if a := b.send(t, "GET", "/readyz", ""); a.StatusCode != http.StatusOK {
-		t.Errorf("a probe: %s", a.Status)
+	for _, path := range []string{"/readyz", "/healthz", "/metrics", "/v1/status"} {
+		if a := b.send(t, "GET", path, ""); a.StatusCode != http.StatusOK {
+			t.Errorf("%s while all places are taken: %s", path, a.Status)
+		}
 	}
 	b.results.put(schemas.AppendResult(nil, decision("r1")))
 	if a := <-first; a.StatusCode != http.StatusOK {

@@ -48,7 +48,7 @@ func makeDocument() ([]byte, error) {
 	properties["request_id"] = map[string]any{
 		"title": "Request id",
 		"description": "Unique within the look-back window (48 hours unless configured); a second request with the same id gets the first one's answer. " +
-			"Absent: a new UUID. At most 128 bytes.",
+			"Absent: a new UUID. At most 128 bytes, and not . or .., which cannot stand in a path.",
 		"anyOf": []any{properties["request_id"], map[string]any{"type": "null"}},
 	}
 	components["ProblemCode"].(map[string]any)["enum"] = problemCodes()

@@ -96,6 +96,9 @@ func TestBadEvents(t *testing.T) {
 		"mistake and no id":      {`{"limit":"3"}`, 422, schemas.CodeWrongType, "limit", ""},
 		"array":                  {`[]`, 422, schemas.CodeWrongType, "", ""},
 		"limit":                  {`{"request_id":"x","limit":101}`, 422, schemas.CodeOutOfRange, "limit", "x"},
+		"a dot":                  {`{"request_id":"."}`, 422, schemas.CodeInvalidText, "request_id", "."},
+		"two dots":               {`{"request_id":".."}`, 422, schemas.CodeInvalidText, "request_id", ".."},
+		"three dots":             {`{"request_id":"..."}`, 200, "", "", ""},
 		"long id":                {`{"request_id":"` + strings.Repeat("x", 129) + `"}`, 422, schemas.CodeTooLong, "request_id", ""},
 		"large":                  {`{"request_id":"x","user_id":"` + strings.Repeat("x", schemas.MaxMessageBytes) + `"}`, 413, schemas.CodeMessageTooLarge, "", ""},
 		"large only with its id": {`{"user_id":"x"` + strings.Repeat(" ", schemas.MaxMessageBytes-15) + `}`, 200, "", "", ""},
@@ -239,13 +242,42 @@ func (b *bridge) usersOf(id string) int {
 	w := b.Server.waiting
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if c := w.calls[id]; c != nil {
+	c := w.calls[id]
+	switch {
+	case c == nil:
+		return 0
+	case isClosed(c.published):
 		return c.users
+	default: // one publishes it
+		return c.users - 1
 	}
-	return 0
 }
 
-func TestBrokerAway(t *testing.T) {
+func TestEventThatTheTopicRefuses(t *testing.T) {
+	b := startBridge(t, nil)
+	b.requests.err = fmt.Errorf("request: %w: MessageSizeTooLarge", ErrTooLarge)
+	a := b.send(t, "POST", post, `{"request_id":"r1"}`)
+	if p := a.problem(t); a.StatusCode != http.StatusRequestEntityTooLarge || p.Code != schemas.CodeMessageTooLarge || p.RequestID != "r1" {
+		t.Errorf("%s %s", a.Status, a.body)
+	}
+	b.fed.err = b.requests.err
+	a = b.send(t, "POST", "/v1/feedback", `{"request_id":"r1","item_id":"film-1","action":"play"}`)
+	if a.StatusCode != http.StatusRequestEntityTooLarge || a.problem(t).Code != schemas.CodeMessageTooLarge {
+		t.Errorf("%s %s", a.Status, a.body)
+	}
+}
+
+// TestPublisherThatPanics wants the process to live, and those who wait to be told.
+func TestPublisherThatPanics(t *testing.T) {
+	b := startBridge(t, nil)
+	b.requests.onPublish = func(Event) { panic("a broken publisher") }
+	a := b.send(t, "POST", post, `{"request_id":"r1"}`)
+	if a.StatusCode != http.StatusInternalServerError || a.problem(t).Code != CodeInternal || !strings.Contains(b.log.String(), "a broken publisher") {
+		t.Errorf("%s %s", a.Status, a.body)
+	}
+}
+
+func TestBrokerThatRefuses(t *testing.T) {
 	b := startBridge(t, nil)
 	b.requests.err = errors.New("no broker")
 	a := b.send(t, "POST", post, `{}`)

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -207,25 +206,4 @@ func TestObserve(t *testing.T) {
 		defer mu.Unlock()
 		return strings.Join(seen, "|") == want
 	})
-}
-
-// TestNobodyWaitsForALedgerThatHangs wants an answer within its wait, although the ledger does not answer.
-func TestNobodyWaitsForALedgerThatHangs(t *testing.T) {
-	t.Parallel()
-	b := startBridge(t, func(c *Config) { c.Ledger = hanging{} })
-	b.requests.onPublish = func(e Event) { b.results.put(schemas.AppendResult(nil, decision(e.ID))) }
-	if a := b.send(t, "POST", post, `{"request_id":"r1"}`); a.StatusCode != http.StatusOK {
-		t.Errorf("%s %s", a.Status, a.body)
-	}
-	if a := b.send(t, "GET", post+"/r1", ""); a.StatusCode != http.StatusServiceUnavailable {
-		t.Errorf("%s %s", a.Status, a.body)
-	}
-}
-
-// hanging is a ledger that never answers.
-type hanging struct{}
-
-func (hanging) Find(ctx context.Context, _ []string, _ time.Time, _ bool) (map[string]*schemas.Decision, error) {
-	<-ctx.Done()
-	return nil, ctx.Err()
 }

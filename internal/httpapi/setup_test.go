@@ -192,7 +192,7 @@ func startBridge(t *testing.T, change func(*Config)) *bridge {
 	b.client.Transport = &http.Transport{}
 	settings := config.Default().HTTP
 	settings.Listen = "127.0.0.1:0"
-	cfg := Config{Settings: settings, Requests: &b.requests, Feedback: &b.fed, Results: &b.results, Ledger: &b.ledger,
+	cfg := Config{Settings: settings, Requests: &b.requests, Feedback: &b.fed, Results: &b.results, Ledger: &b.ledger, LookUps: 2,
 		Items: &b.house, Info: &b.house, Now: time.Now, Log: slog.New(slog.NewTextHandler(&b.log, nil)),
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/plain; version=0.0.4")

@@ -89,6 +89,7 @@ func TestRequestIDOfAResult(t *testing.T) {
 func TestPassingResultsCostNothing(t *testing.T) {
 	w := newWaiting()
 	c, _ := w.join("r1", time.Now())
+	w.begun(c, nil)
 	value := schemas.AppendResult(nil, decision("another"))
 	if n := testing.AllocsPerRun(100, func() { w.take(value) }); n != 0 {
 		t.Errorf("%v allocations", n)
@@ -113,6 +114,10 @@ func TestWaitingIsLeftEmpty(t *testing.T) {
 	w.take(schemas.AppendResult(nil, decision("r1")))
 	w.take(schemas.AppendResult(nil, decision("r1"))) // a copy
 	<-a.done
+	w.begun(a, problem(CodeBrokerUnavailable, "it is answered already"))
+	if a.problem != nil || len(a.value) == 0 {
+		t.Error("a call ended twice")
+	}
 	late, first := w.join("r1", now) // before the others have left
 	if !first || late == a {
 		t.Fatal("a call that is done was joined")
@@ -122,9 +127,13 @@ func TestWaitingIsLeftEmpty(t *testing.T) {
 	if !w.any() || !bytes.Contains(a.value, []byte("r1")) {
 		t.Error("leaving one call ended the other")
 	}
-	w.settle("r1", nil, problem(CodeBrokerUnavailable, "x"))
+	w.end(a, nil, problem(CodeBrokerUnavailable, "of the call before"))
+	if isClosed(late.done) || isClosed(late.published) {
+		t.Error("the end of one call ended the other")
+	}
+	w.begun(late, problem(CodeBrokerUnavailable, "x"))
 	w.leave(late)
-	w.settle("r1", nil, nil)
+	w.settle("r1", nil)
 	if w.any() || len(w.calls) != 0 || late.problem == nil {
 		t.Error("calls are left")
 	}

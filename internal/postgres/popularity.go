@@ -22,9 +22,13 @@ const (
 	ratingLimit  = 4
 )
 
-// contextLookBack is how long before its feedback a request may have been decided. The context of an older one
-// is not looked up and counts as unknown: each day further back costs a look-up in its partition.
-const contextLookBack = 3 * 24 * time.Hour
+// contextLookBack is how long before its feedback a request may have been decided, and maxLateness how late the
+// feedback may come. The context of others is not looked up and counts as unknown: each day further back costs a
+// look-up in its partition.
+const (
+	contextLookBack = 3 * 24 * time.Hour
+	maxLateness     = 7 * 24 * time.Hour
+)
 
 // outcomeWeight is what a feedback counts, 0 for nothing.
 func outcomeWeight(f *schemas.Feedback) float64 {
@@ -45,50 +49,30 @@ func outcomeWeight(f *schemas.Feedback) float64 {
 	}
 }
 
-// PopularityVersion returns a text that is another one after every batch of feedback that the consumer group
-// has stored. Popularity changes with nothing else, so it need be read again only then.
-func (db *Database) PopularityVersion(ctx context.Context, feedbackGroup string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, db.timeout)
-	defer cancel()
-	var version string
-	err := db.pool.QueryRow(ctx, `SELECT coalesce(string_agg(concat_ws(' ', topic, partition, next_offset, updated_at), ', '
-		ORDER BY topic, partition), '') FROM stream_offsets WHERE group_name = $1`, feedbackGroup).Scan(&version)
-	return version, wrap("read popularity version", err)
-}
-
-// Popularity returns how much each item was watched in each context, all of it, in an order that is always the
-// same.
-func (db *Database) Popularity(ctx context.Context) ([]schemas.ItemPopularity, error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*db.timeout)
-	defer cancel()
-	rows, _ := db.pool.Query(ctx, // CollectRows has its error
-		`SELECT mood, group_size, session_length, item_id, weight, as_of FROM popularity
-		 ORDER BY mood, group_size, session_length, item_id`)
-	list, err := pgx.CollectRows(rows, scanPopularity)
-	return list, wrap("read popularity", err)
-}
-
-func scanPopularity(row pgx.CollectableRow) (p schemas.ItemPopularity, err error) {
-	var mood, group, session string
-	err = row.Scan(&mood, &group, &session, &p.ItemID, &p.Weight, &p.AsOf)
-	p.Context, p.AsOf = parseContext(mood, group, session), p.AsOf.UTC()
-	return p, err
-}
-
-// parseContext is the reverse of the values' names; a name that is none is unknown.
-func parseContext(mood, group, session string) (c schemas.Context) {
-	c.Mood, _ = schemas.ParseMood(mood)
-	c.GroupSize, _ = schemas.ParseGroupSize(group)
-	c.SessionLength, _ = schemas.ParseSessionLength(session)
-	return c
-}
-
 // countPopularity adds what the events count to their items' popularity, each in the context of its request.
 func (l *FeedbackLedger) countPopularity(ctx context.Context, tx pgx.Tx, b schemas.FeedbackBatch, events []schemas.FeedbackEvent) error {
-	var requests []string
-	earliest := b.ReceivedAt
+	known, err := contextsOf(ctx, tx, events, b.ReceivedAt)
+	if err != nil {
+		return err
+	}
+	counts := popularityCounts{}
 	for _, e := range events {
-		if outcomeWeight(e.Feedback) == 0 {
+		if weight := outcomeWeight(e.Feedback); weight > 0 {
+			counts.add(known[e.RequestID].at(e.At, b.ReceivedAt), e.ItemID, weight, e.At, l.halfLife)
+		}
+	}
+	if len(counts) == 0 {
+		return nil
+	}
+	return counts.store(ctx, tx, l.halfLife)
+}
+
+// contextsOf returns the contexts of the requests of those events that count and are not too late.
+func contextsOf(ctx context.Context, tx pgx.Tx, events []schemas.FeedbackEvent, received time.Time) (map[string]requestContext, error) {
+	var requests []string
+	earliest := received
+	for _, e := range events {
+		if outcomeWeight(e.Feedback) == 0 || isLate(e.At, received) {
 			continue
 		}
 		requests = append(requests, e.RequestID)
@@ -97,20 +81,12 @@ func (l *FeedbackLedger) countPopularity(ctx context.Context, tx pgx.Tx, b schem
 		}
 	}
 	if len(requests) == 0 {
-		return nil
+		return nil, nil
 	}
-	known, err := requestContexts(ctx, tx, requests, earliest.Add(-contextLookBack), b.ReceivedAt.Add(maxClockSkew))
-	if err != nil {
-		return err
-	}
-	counts := popularityCounts{}
-	for _, e := range events {
-		if weight := outcomeWeight(e.Feedback); weight > 0 {
-			counts.add(known[e.RequestID].at(e.At), e.ItemID, weight, e.At, l.halfLife)
-		}
-	}
-	return counts.store(ctx, tx, l.halfLife)
+	return requestContexts(ctx, tx, requests, earliest.Add(-contextLookBack), received.Add(maxClockSkew))
 }
+
+func isLate(at, received time.Time) bool { return at.Before(received.Add(-maxLateness)) }
 
 // requestContext is the context of a request and when it was decided.
 type requestContext struct {
@@ -118,10 +94,10 @@ type requestContext struct {
 	scoredAt time.Time
 }
 
-// at is the context for a feedback of that time, unknown if the request is too old for it. This does not depend
-// on what else is in the batch.
-func (c requestContext) at(t time.Time) schemas.Context {
-	if c.scoredAt.Before(t.Add(-contextLookBack)) {
+// at is the context for a feedback of that time, unknown if the request is too old for it or the feedback late.
+// This does not depend on what else is in the batch.
+func (c requestContext) at(t, received time.Time) schemas.Context {
+	if isLate(t, received) || c.scoredAt.Before(t.Add(-contextLookBack)) {
 		return schemas.Context{}
 	}
 	return c.Context

@@ -1,12 +1,15 @@
 package postgres
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"slices"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"recstream/schemas"
 )
@@ -33,11 +36,12 @@ func clicked(request, item string, at time.Time) *schemas.Feedback {
 // popularity lists what is stored, "context item weight@days after noon".
 func popularity(t testing.TB, db *Database) (list []string) {
 	t.Helper()
-	counts, err := db.Popularity(deadline(t))
+	counts, err := db.Popularity(deadline(t), math.MaxInt64) // nothing fades away
 	must(t, err)
 	for _, p := range counts {
 		list = append(list, fmt.Sprintf("%s-%s-%s %s %.6g@%v", p.Mood, p.GroupSize, p.SessionLength, p.ItemID, p.Weight, p.AsOf.Sub(noon).Hours()/24))
 	}
+	slices.Sort(list)
 	return list
 }
 
@@ -68,8 +72,12 @@ func TestOutcomesMakePopularity(t *testing.T) {
 			[]string{"-- a 1@0", "-- b 1@0", "-solo-binge a 1@0", "funny-- a 2@0"},
 		},
 		"an old request with its own time": {
-			[][]*schemas.Feedback{{clicked("old", "b", days(-30)), clicked("old", "b", noon)}},
-			[]string{"-- b 1@0", "dramatic-- b 1@-30"},
+			[][]*schemas.Feedback{{clicked("old", "b", days(-7)), clicked("old", "b", noon)}},
+			[]string{"-- b 1@0", "dramatic-- b 1@-7"},
+		},
+		"feedback that comes too late for its context": {
+			[][]*schemas.Feedback{{clicked("older", "b", days(-29)), clicked("old", "c", days(-6))}},
+			[]string{"-- b 1@-29", "dramatic-- c 1@-6"},
 		},
 		"in a batch, in order":         {[][]*schemas.Feedback{{clicked("r", "a", noon), clicked("r", "a", days(10))}}, []string{"-- a 1.5@10"}},
 		"in a batch, out of order":     {[][]*schemas.Feedback{{clicked("r", "a", days(10)), clicked("r", "a", noon)}}, []string{"-- a 1.5@10"}},
@@ -82,12 +90,13 @@ func TestOutcomesMakePopularity(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			db := newDatabase(t)
 			popularItems(t, db, "a", "b", "c")
-			decided := newLedger(t, db, noon, days(-31))
-			funny, binge, old := decision("funny", noon), decision("solo-binge", noon), decision("old", days(-31))
-			funny.Context.Mood, old.Context.Mood = schemas.MoodFunny, schemas.MoodDramatic
+			decided := newLedger(t, db, noon, days(-8), days(-30))
+			funny, binge, old, older := decision("funny", noon), decision("solo-binge", noon), decision("old", days(-8)), decision("older", days(-30))
+			funny.Context.Mood, old.Context.Mood, older.Context.Mood = schemas.MoodFunny, schemas.MoodDramatic, schemas.MoodAction
 			binge.Context.GroupSize, binge.Context.SessionLength = schemas.GroupSolo, schemas.SessionBinge
 			must(t, decided.Record(deadline(t), batchOf(0, funny, binge)))
 			must(t, decided.Record(deadline(t), batchOf(1, old)))
+			must(t, decided.Record(deadline(t), batchOf(2, older)))
 			l := newFeedbackLedger(t, db, tally, noon)
 			from := int64(0)
 			for _, events := range test.batches {
@@ -149,7 +158,7 @@ func TestPopularItemsInPartitionsAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	counts, err := db.Popularity(deadline(t))
+	counts, err := db.Popularity(deadline(t), twoDay)
 	must(t, err)
 	if len(counts) != items {
 		t.Errorf("%d items, want %d", len(counts), items)
@@ -188,6 +197,91 @@ func TestPopularityVersionGoesWithTheFeedback(t *testing.T) {
 	}
 	if v, err := db.PopularityVersion(deadline(t), "nobody"); v != "" || err != nil {
 		t.Errorf("version %q, error %v of a group that has stored nothing", v, err)
+	}
+}
+
+// TestOneLateFeedbackLooksNowhere asks the server which partitions a batch with one event of 1970 has looked into.
+func TestOneLateFeedbackLooksNowhere(t *testing.T) {
+	db := newDatabase(t)
+	popularItems(t, db, "a")
+	newLedger(t, db, noon, days(-5), days(-20))
+	l := newFeedbackLedger(t, db, tally, noon)
+	tx, err := db.pool.Begin(deadline(t))
+	must(t, err)
+	defer rollback(tx, db.timeout)
+	b := feedbackBatch(0, 0, clicked("r", "a", time.Unix(0, 0)), clicked("r", "a", days(-3)))
+	must(t, l.countPopularity(deadline(t), tx, b, b.Events))
+	rows, err := tx.Query(deadline(t), `SELECT relation::regclass::text FROM pg_locks WHERE pid = pg_backend_pid()
+		AND locktype = 'relation' AND relation IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = 'decisions'::regclass) ORDER BY 1`)
+	must(t, err)
+	looked, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	must(t, err)
+	if want := []string{"decisions_20260309", "decisions_20260314"}; !slices.Equal(looked, want) {
+		t.Errorf("looked into %v, want %v", looked, want)
+	}
+}
+
+// addCount stores a count that is so many half-lives of ten days old.
+func addCount(t testing.TB, db *Database, mood, item string, weight, halfLives float64) {
+	t.Helper()
+	execute(t, db, `INSERT INTO popularity VALUES ($1, '', '', $2, $3, $4)`, mood, item, weight, days(-10*halfLives))
+}
+
+func TestFadedPopularityIsNeitherReadNorKept(t *testing.T) {
+	const halfLife = 10 * 24 * time.Hour
+	db := newDatabase(t)
+	if n, err := db.DropPopularity(deadline(t), halfLife); n != 0 || err != nil {
+		t.Errorf("of an empty table %d rows are dropped, error %v", n, err)
+	}
+	popularItems(t, db, "a", "b", "c")
+	addCount(t, db, "", "a", 1, 0)
+	addCount(t, db, "", "b", 1, 6)       // 1/64
+	addCount(t, db, "", "c", 1, 7)       // 1/128
+	addCount(t, db, "funny", "a", 20, 1) // 10
+	addCount(t, db, "funny", "b", 1e9, 200)
+	addCount(t, db, "action", "gone", 4, 0)
+	read := func(limit int) (list []string) {
+		counts, err := db.popularity(deadline(t), halfLife, limit)
+		must(t, err)
+		for _, p := range counts {
+			list = append(list, p.Mood.String()+" "+p.ItemID)
+		}
+		return list
+	}
+	for limit, want := range map[int][]string{9: {"funny a", "action gone", " a", " b"}, 2: {"funny a", "action gone"}} {
+		if got := read(limit); !slices.Equal(got, want) {
+			t.Errorf("at most %d: %q, want %q", limit, got, want)
+		}
+	}
+	if n, err := db.DropPopularity(deadline(t), halfLife); n != 3 || err != nil {
+		t.Errorf("%d rows are dropped, error %v; want 3", n, err)
+	}
+	kept := queryRows[string](t, db, `SELECT mood || ' ' || item_id FROM popularity ORDER BY 1`)
+	if want := []string{" a", " b", "funny a"}; !slices.Equal(kept, want) {
+		t.Errorf("kept %q, want %q", kept, want)
+	}
+}
+
+// TestDroppingPopularityWaitsForNobody has a feedback hold a row that is to go.
+func TestDroppingPopularityWaitsForNobody(t *testing.T) {
+	db := newDatabase(t)
+	addCount(t, db, "", "held", 1, 0)
+	addCount(t, db, "", "free", 1, 0)
+	tx, err := db.pool.Begin(deadline(t))
+	must(t, err)
+	defer rollback(tx, db.timeout)
+	_, err = tx.Exec(deadline(t), `UPDATE popularity SET weight = 2 WHERE item_id = 'held'`)
+	must(t, err)
+	soon, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	for _, want := range []int64{1, 0} {
+		if n, err := db.DropPopularity(soon, twoDay); n != want || err != nil {
+			t.Errorf("%d rows are dropped, error %v; want %d", n, err, want)
+		}
+	}
+	must(t, tx.Commit(deadline(t)))
+	if n, err := db.DropPopularity(soon, twoDay); n != 1 || err != nil {
+		t.Errorf("%d rows are dropped when all is free, error %v; want 1", n, err)
 	}
 }
 

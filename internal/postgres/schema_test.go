@@ -3,6 +3,8 @@ package postgres
 import (
 	"context"
 	"errors"
+	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -157,6 +159,76 @@ func TestMigrationGoesOnSoonAfterAnother(t *testing.T) {
 	case <-time.After(3 * time.Second):
 		t.Error("the migration still waits, 3 s after the lock was free")
 		must(t, <-migrated)
+	}
+}
+
+// TestMigrationGivesUpOnATableInUse has a long query read the ledger. The migration does not hold the ledger's
+// writers up for long, says who is in the way, and changes nothing until it is tried again.
+func TestMigrationGivesUpOnATableInUse(t *testing.T) {
+	db := newDatabase(t)
+	l := newLedger(t, db, noon)
+	migrateDown(t, db, 5)
+	reader, err := pgx.Connect(deadline(t), db.pool.Config().ConnString()+"&application_name=a-report")
+	must(t, err)
+	defer reader.Close(context.WithoutCancel(t.Context()))
+	tx, err := reader.Begin(deadline(t))
+	must(t, err)
+	_, err = tx.Exec(deadline(t), `SELECT count(*)
+		FROM decisions`)
+	must(t, err)
+
+	one := open(t, Options{URL: db.pool.Config().ConnString(), MaxConnections: 1})
+	migrated := make(chan error, 1)
+	go func() {
+		_, err := one.Migrate(context.WithoutCancel(t.Context()))
+		migrated <- err
+	}()
+	eventually(t, "the migration waits", func() bool {
+		return queryRows[int](t, db, `SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'decisions'::regclass`)[0] > 0
+	})
+	_, err = db.pool.Exec(deadline(t), `SELECT 1 FROM decisions LIMIT 1`) // waits behind it
+	must(t, err)
+	err = <-migrated
+	want := fmt.Sprintf(`^migrate database: 00006_decisions\.sql: a table that it changes is in use by pid %d \(postgres, a-report, for 00:00:0\d\): SELECT count\(\*\) FROM decisions$`,
+		reader.PgConn().PID())
+	if !errors.Is(err, ErrTableInUse) || !regexp.MustCompile(want).MatchString(err.Error()) {
+		t.Errorf("error %q, want %s", err, want)
+	}
+	if timeouts := queryRows[string](t, one, `SELECT setting FROM pg_settings WHERE name = 'lock_timeout'`); timeouts[0] != "0" {
+		t.Errorf("lock_timeout is left at %s ms", timeouts[0])
+	}
+	must(t, tx.Rollback(deadline(t)))
+	applied, err := one.Migrate(deadline(t))
+	if len(applied) != 1 || err != nil {
+		t.Errorf("applied %v, error %v when nobody is in the way; want one step", applied, err)
+	}
+	must(t, l.Record(deadline(t), batchOf(0, decision("r", noon))))
+}
+
+// TestMigrationsRewriteNoTable takes the steps one by one: a table that is there has the same file after them.
+func TestMigrationsRewriteNoTable(t *testing.T) {
+	db := open(t, Options{URL: emptyDatabase(t)})
+	files := map[string]uint32{}
+	must(t, db.withMigrations(func(p *goose.Provider) error {
+		for range p.ListSources() {
+			step, err := p.UpByOne(deadline(t))
+			must(t, err)
+			if step.Source.Version == 1 {
+				_, err := db.createPartition(deadline(t), tableDecisions, noon)
+				must(t, err)
+			}
+			for _, name := range queryRows[string](t, db, `SELECT relname::text FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace`) {
+				file := queryRows[uint32](t, db, `SELECT pg_relation_filenode($1::regclass)::oid`, name)[0]
+				if before, there := files[name]; there && before != file {
+					t.Errorf("%s rewrites %s", step.Source.Path, name)
+				}
+				files[name] = file
+			}
+		}
+		return nil
+	}))
+	if files["decisions_20260314"] == 0 || files["items"] == 0 {
+		t.Errorf("looked at %v alone", files)
 	}
 }
 

@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"recstream/schemas"
 )
 
@@ -31,26 +29,6 @@ func (db *Database) RecordTierChange(ctx context.Context, c TierChange) error {
 		VALUES ($1, $2, $3, $4, $5, $6, $7)`,
 		c.At, c.Instance, c.Tier, model, c.From, c.To, textOrNull(string(c.Reason)))
 	return wrap("record tier change", err)
-}
-
-// TierChanges returns the latest changes of all instances, the latest first.
-func (db *Database) TierChanges(ctx context.Context, limit int) ([]TierChange, error) {
-	ctx, cancel := context.WithTimeout(ctx, db.timeout)
-	defer cancel()
-	rows, _ := db.pool.Query(ctx, // CollectRows has its error
-		`SELECT c.at, c.instance, c.tier, c.model_id, m.name, m.version, m.sha256, c.from_state, c.to_state, coalesce(c.reason, '')
-		 FROM tier_changes c LEFT JOIN models m ON m.id = c.model_id ORDER BY c.at DESC, c.id DESC LIMIT $1`, limit)
-	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (c TierChange, err error) {
-		var id *int32
-		var name, version, sum *string
-		err = row.Scan(&c.At, &c.Instance, &c.Tier, &id, &name, &version, &sum, &c.From, &c.To, &c.Reason)
-		c.At = c.At.UTC()
-		if id != nil {
-			c.Model = &schemas.ModelRef{ID: *id, Name: deref(name), Version: deref(version), SHA256: deref(sum)}
-		}
-		return c, err
-	})
-	return list, wrap("read tier changes", err)
 }
 
 // DropTierChanges deletes the changes before that time and returns how many.

@@ -13,12 +13,13 @@ import (
 const partitionInterval = time.Hour
 
 // Partitions makes the ledger's day partitions ahead of time and drops those past their retention, and with them
-// the shadow decisions and the changes of tiers of that age.
+// the shadow decisions and the changes of tiers of that age. It drops what has faded away of popularity too.
 type Partitions struct {
-	Database *postgres.Database
-	Keep     postgres.Partitions
-	Now      func() time.Time
-	Log      *slog.Logger
+	Database           *postgres.Database
+	Keep               postgres.Partitions
+	PopularityHalfLife time.Duration // above 0
+	Now                func() time.Time
+	Log                *slog.Logger
 }
 
 // Run looks after the partitions until ctx ends.
@@ -35,8 +36,17 @@ func (p *Partitions) Maintain(ctx context.Context) error {
 	if len(dropped) > 0 {
 		p.Log.Info("ledger partitions past their retention dropped", "partitions", dropped)
 	}
+	counts, countsFailed := p.Database.DropPopularity(ctx, p.PopularityHalfLife)
+	if counts > 0 {
+		p.Log.Info("popularity that has faded or is of no item dropped", "count", counts)
+	}
+	return errors.Join(err, countsFailed, p.dropOld(ctx))
+}
+
+// dropOld drops the rows past the retention of tables without partitions.
+func (p *Partitions) dropOld(ctx context.Context) error {
 	if p.Keep.Retention == 0 {
-		return err
+		return nil
 	}
 	before := p.Now().Add(-p.Keep.Retention)
 	shadows, shadowsFailed := p.Database.DropShadows(ctx, before)
@@ -47,5 +57,5 @@ func (p *Partitions) Maintain(ctx context.Context) error {
 	if changes > 0 {
 		p.Log.Info("changes of tiers past their retention dropped", "count", changes)
 	}
-	return errors.Join(err, shadowsFailed, changesFailed)
+	return errors.Join(shadowsFailed, changesFailed)
 }

@@ -27,7 +27,7 @@ func TestPartitionsAreMadeAndDropped(t *testing.T) {
 	var book logbook
 	now := time.Date(2026, 3, 14, 12, 0, 0, 0, time.UTC)
 	p := &Partitions{Database: db, Keep: postgres.Partitions{Ahead: 1, Retention: 24 * time.Hour},
-		Now: func() time.Time { return now }, Log: book.logger()}
+		PopularityHalfLife: time.Hour, Now: func() time.Time { return now }, Log: book.logger()}
 	must(t, p.Maintain(t.Context()))
 	must(t, db.RecordShadows(t.Context(), []*schemas.Decision{
 		{RequestID: "old", Experiment: &schemas.ExperimentRef{}, Degraded: []schemas.Reason{}, ScoredAt: now},
@@ -35,6 +35,8 @@ func TestPartitionsAreMadeAndDropped(t *testing.T) {
 	}))
 	must(t, db.RecordTierChange(t.Context(), postgres.TierChange{At: now, Tier: schemas.TierModel}))
 	must(t, db.RecordTierChange(t.Context(), postgres.TierChange{At: now.AddDate(0, 0, 2), Tier: schemas.TierModel}))
+	_, err = db.Pool().Exec(t.Context(), `INSERT INTO popularity VALUES ('', '', '', 'gone', 1, now())`)
+	must(t, err)
 	now = now.AddDate(0, 0, 2)
 	must(t, p.Maintain(t.Context()))
 	must(t, p.Maintain(t.Context())) // nothing to do, nothing to say
@@ -43,6 +45,7 @@ func TestPartitionsAreMadeAndDropped(t *testing.T) {
 		"partitions=\"[decisions_20260314 outcomes_20260314]\"":   1,
 		"partitions past their retention":                         1,
 		"shadow decisions past their retention dropped\" count=1": 1,
+		"faded or is of no item dropped\" count=1":                1,
 		"changes of tiers past their retention dropped\" count=1": 1,
 	} {
 		if got := book.count(text); got != want {

@@ -28,8 +28,10 @@ func (s *tierStore) RecordTierChange(ctx context.Context, c postgres.TierChange)
 		select {
 		case <-s.release:
 		case <-ctx.Done():
-			return ctx.Err()
 		}
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
 	if s.err == nil {
 		s.reasons = append(s.reasons, c.Reason)

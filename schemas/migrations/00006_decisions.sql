@@ -80,7 +80,7 @@ CREATE TABLE popularity (
     as_of          timestamptz NOT NULL CHECK (isfinite(as_of)),
     PRIMARY KEY (mood, group_size, session_length, item_id)
 ) WITH (fillfactor = 70);
-COMMENT ON TABLE  popularity                IS 'How much each item was watched in each context, by outcomes: a click counts 1, a play 2, a completion 4, a rating above 3 twice what it is above, at most 4. Weights decay exponentially with the time between outcomes; those here are as of as_of.';
+COMMENT ON TABLE  popularity                IS 'How much each item was watched in each context, by outcomes: a click counts 1, a play 2, a completion 4, a rating above 3 twice what it is above, at most 4. Weights decay exponentially with the time between outcomes; those here are as of as_of. What has faded to nothing is deleted.';
 COMMENT ON COLUMN popularity.mood           IS 'Mood of the request: funny, action, dramatic or relaxing; empty is unknown.';
 COMMENT ON COLUMN popularity.group_size     IS 'Company of the request: solo, couple or group; empty is unknown.';
 COMMENT ON COLUMN popularity.session_length IS 'Time of the request: short, medium or binge; empty is unknown.';
