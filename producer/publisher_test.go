@@ -179,7 +179,7 @@ func TestPublisherThatHasEnded(t *testing.T) {
 // order, those of its own partition too.
 func TestEventThatTheTopicRefuses(t *testing.T) {
 	broker := startBroker(t, devstack.BrokerOptions{})
-	limit(t, broker, results, "2000")
+	limit(t, broker, results, "20000")
 	p := NewPublisher(PublisherConfig{Config: newProducer(t, broker).cfg, Topic: results, Now: time.Now})
 	const events = 60
 	isLarge := func(i int) bool { return i%10 == 3 }
@@ -187,7 +187,7 @@ func TestEventThatTheTopicRefuses(t *testing.T) {
 	for i := range events {
 		ev := asked(i)
 		if isLarge(i) {
-			ev.Value = bytes.Repeat([]byte("x"), 3000)
+			ev.Value = bytes.Repeat([]byte("x"), 30000)
 		}
 		batch = append(batch, &letter{ctx: deadline(t), event: ev, sent: make(chan error, 1)})
 		p.letters <- batch[i]
@@ -210,6 +210,11 @@ func TestEventThatTheTopicRefuses(t *testing.T) {
 	}
 	cancel()
 	running.Wait()
+	for to, l := range p.outbox.targets {
+		if l.limit != defaultBatchBytes {
+			t.Errorf("batches to %v are of %d bytes from now on, for the sake of events that were refused", to, l.limit)
+		}
+	}
 	last := map[string]int{}
 	for _, r := range records(t, broker, results, events-events/10+1) {
 		var n int
