@@ -45,10 +45,10 @@ var reasonMeanings = map[Reason]string{
 }
 
 var coldStartMeanings = map[ColdStart]string{
-	ColdAnonymousUser: "the request names no user, so nothing could be made of a profile",
-	ColdUnknownUser:   "nothing is known of the user yet, so nothing could be made of a profile",
-	ColdEmptyContext:  "neither mood nor company nor time was given, so every item suits the moment",
-	ColdNewItem:       "an item of the answer is too new for anybody to have seen it",
+	ColdAnonymousUser: "the request names no user: the moment alone counts, features of the user are missing, affinity is 0",
+	ColdUnknownUser:   "nothing is known of the user yet: the moment counts, features of the user are missing, affinity is 0",
+	ColdEmptyContext:  "neither mood, company nor time was given: any item may be chosen, by the popularity of all contexts",
+	ColdNewItem:       "an item of the answer is too new for anybody to have seen it: what it is and its age count",
 }
 
 var dropMeanings = map[DropCode]string{

@@ -53,7 +53,7 @@ user        ada
 context     mood funny, time short
 tier        previous_model: ranked by the prediction of the last model that served before this one
 degraded    circuit_open: the tier failed too often of late, and rests before it is tried again
-cold start  new_item: an item of the answer is too new for anybody to have seen it
+cold start  new_item: an item of the answer is too new for anybody to have seen it: what it is and its age count
 model       films@1, SHA-256 0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f
 experiment  trial, variant b
 config      c0ffee12
