@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"recstream/schemas"
-	"recstream/scoring/fallback"
 	"recstream/scoring/model"
 	"recstream/scoring/popularity"
 	"recstream/scoring/rank"
@@ -30,7 +29,7 @@ func (b *builder) build() error {
 	}
 	b.state.contents = b.contents()
 	d := &b.inputs.deployment
-	if b.state.base, err = b.arm(Arm{}, d.Previous); err != nil {
+	if b.state.base, err = b.arm(Arm{}, d.Previous, ""); err != nil {
 		return err
 	}
 	for i := range d.Experiments {
@@ -68,7 +67,11 @@ func (b *builder) experiment(x *Experiment) error {
 		if x.Arms[i].Model == nil && x.Arms[i].Reason == "" || x.Arms[i].Model == d.Model || previous == nil {
 			previous = d.Previous
 		}
-		a, err := b.arm(x.Arms[i], previous)
+		owner := ""
+		if x.Arms[i].Params != nil {
+			owner = x.Name + "/" + x.Variants[i].Name
+		}
+		a, err := b.arm(x.Arms[i], previous, owner)
 		if err != nil {
 			return fmt.Errorf("variant %s: %w", x.Variants[i].Name, err)
 		}
@@ -76,7 +79,7 @@ func (b *builder) experiment(x *Experiment) error {
 		r.refs = append(r.refs, &schemas.ExperimentRef{Name: x.Name, Variant: x.Variants[i].Name})
 	}
 	for i := range x.Shadows {
-		a, err := b.arm(x.Shadows[i], nil)
+		a, err := b.arm(x.Shadows[i], nil, x.Name+"/"+x.Experiment.Shadows[i].Name)
 		if err != nil {
 			return fmt.Errorf("shadow %s: %w", x.Experiment.Shadows[i].Name, err)
 		}
@@ -87,8 +90,8 @@ func (b *builder) experiment(x *Experiment) error {
 }
 
 // arm makes an arm; what x leaves open is the deployment's and the engine's.
-func (b *builder) arm(x Arm, previous *model.Model) (*arm, error) {
-	a := &arm{params: b.state.params, version: b.state.version, catalog: b.state.catalog, contents: b.state.contents}
+func (b *builder) arm(x Arm, previous *model.Model, owner string) (*arm, error) {
+	a := &arm{owner: owner, params: b.state.params, version: b.state.version, catalog: b.state.catalog, contents: b.state.contents}
 	if x.Params != nil {
 		a.params, a.version = x.Params, x.Params.Version()
 		var err error
@@ -107,6 +110,7 @@ func (b *builder) arm(x Arm, previous *model.Model) (*arm, error) {
 		}
 		a.rungs = append(a.rungs, r)
 		b.state.personal = b.state.personal || r.model != nil && r.model.features.NeedsProfile()
+		b.state.compares = b.state.compares || r.tier == schemas.TierSimilar && r.reason == ""
 	}
 	b.state.personal = b.state.personal || a.params.Rank.Weights.Affinity > 0
 	if !slices.Contains(b.engine.opts.Without, CacheAnswers) {
@@ -173,13 +177,14 @@ func (b *builder) rung(tier schemas.Tier, a *arm, x Arm, previous *model.Model) 
 			return r, err
 		}
 	}
-	r.watch = b.watch(&r, &a.params.Fallback)
+	r.watch = b.watch(&r, a)
 	return r, nil
 }
 
 // watch returns the one over a rung's tier: the one that there is, or a new one.
-func (b *builder) watch(r *rung, p *fallback.Params) *watch {
-	key := watchKey{tier: r.tier, breaker: p.Breaker, drift: p.Drift}
+func (b *builder) watch(r *rung, a *arm) *watch {
+	p := &a.params.Fallback
+	key := watchKey{owner: a.owner, tier: r.tier, breaker: p.Breaker, drift: p.Drift}
 	if r.model != nil {
 		key.sha256 = r.model.ref.SHA256
 	}
@@ -189,7 +194,7 @@ func (b *builder) watch(r *rung, p *fallback.Params) *watch {
 			return w
 		}
 	}
-	w := newWatch(r, p, b.engine.opts.Changed)
+	w := newWatch(r, a.owner, p, b.engine.opts.Changed)
 	b.watches[key] = w
 	return w
 }

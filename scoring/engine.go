@@ -99,6 +99,7 @@ type state struct {
 	arms        []*arm        // all of them
 	models      []*boundModel // all of them, each once
 	personal    bool          // decisions of an arm depend on the user, even where all is well
+	compares    bool          // an arm has the similar tier
 }
 
 // running is an experiment in a state.
@@ -111,6 +112,10 @@ type running struct {
 
 // arm is one way to decide: parameters, the catalogue under their rules, and a ladder of tiers.
 type arm struct {
+	// owner is experiment/variant of a variant with parameters of its own, and of a shadow. Its failures are its own:
+	// they must not close a tier to others. "" for all that decide with the engine's parameters.
+	owner string
+
 	params     *Params
 	version    string // of params
 	catalog    *catalog.Snapshot

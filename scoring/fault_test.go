@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"recstream/schemas"
+	"recstream/scoring/experiment"
 	"recstream/scoring/fallback"
 	"recstream/scoring/model"
 )
@@ -149,5 +150,80 @@ func TestDriftIsLeftAndOver(t *testing.T) {
 	want := []string{"model closed drifted drift_exceeded", "model drifted closed "}
 	if !slices.Equal(changes, want) || e.Tiers()[0].State != "closed" {
 		t.Errorf("changes %q, status %+v", changes, e.Tiers()[0])
+	}
+}
+
+// What a variant with other parameters, or a shadow, makes of a model closes it to nobody else, and is told as its own.
+func TestVariantsFailForThemselves(t *testing.T) {
+	items := numbered(60)
+	for i := range items { // comedies are all alike to the model, dramas are not
+		items[i].Genres = []string{"Drama"}
+		if i < 5 {
+			items[i].Year, items[i].Genres = 0, []string{"Comedy"}
+		}
+	}
+	strict := DefaultParams()
+	strict.Fallback.ConstantScoresMin = 2
+	for _, shadow := range []bool{false, true} {
+		var changes []string
+		e, err := New(DefaultParams(), Options{Now: func() time.Time { return eight }, Changed: func(c TierChange) {
+			changes = append(changes, fmt.Sprint(c.Variant, " ", c.Tier, " ", c.To))
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		setCatalog(t, e, items, 1)
+		x := Experiment{Experiment: experiment.Experiment{Name: "x", Variants: []experiment.Variant{{Name: "strict"}}}, Arms: []Arm{{Params: &strict}}}
+		if shadow {
+			x = Experiment{Experiment: experiment.Experiment{Name: "x", Variants: []experiment.Variant{{Name: "control"}},
+				Shadows: []experiment.Variant{{Name: "strict"}}}, Arms: []Arm{{}}, Shadows: []Arm{{Params: &strict}}}
+		}
+		deploy(t, e, Deployment{Model: loadModel(t, demoModel), Experiments: []Experiment{x}})
+		s := e.NewScorer()
+		if err := s.Begin(); err != nil {
+			t.Fatal(err)
+		}
+		for n := range 60 {
+			req := schemas.Request{RequestID: "r", UserID: fmt.Sprint("user-", n), RequestedAt: eight, Context: schemas.Context{Mood: schemas.MoodFunny}}
+			d := decide(t, s, &req)
+			for k := range s.NumShadows(req.UserID) {
+				if err := s.Shadow(k, &req, nil, d); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if d.Tier == schemas.TierModel {
+				t.Fatalf("the strict one trusts the model: %+v", d)
+			}
+		}
+		if d := decide(t, s, &schemas.Request{RequestedAt: eight, Context: schemas.Context{Mood: schemas.MoodDramatic}}); d.Tier != schemas.TierModel {
+			t.Errorf("shadow %v: an anonymous request is answered by %s %v", shadow, d.Tier, d.Degraded)
+		}
+		if want := []string{"x/strict model open"}; !slices.Equal(changes, want) {
+			t.Errorf("shadow %v: changes %q, want %q", shadow, changes, want)
+		}
+	}
+}
+
+// Candidates that a request names can be alike to a model that is well; then the next tier is to know the user.
+func TestNamedCandidatesWantTheProfile(t *testing.T) {
+	e := fullEngine(t, DefaultParams(), Options{Now: func() time.Time { return eight }})
+	twins := make([]schemas.Item, 20)
+	var names []string
+	for i := range twins {
+		twins[i] = sixty()[20]
+		twins[i].ID = fmt.Sprint("twin-", i)
+		names = append(names, twins[i].ID)
+	}
+	setCatalog(t, e, append(sixty(), twins...), 2)
+	s := e.NewScorer()
+	if err := s.Begin(); err != nil {
+		t.Fatal(err)
+	}
+	req := schemas.Request{UserID: "grace", RequestedAt: eight, Candidates: names}
+	if !s.NeedsProfile(&req) {
+		t.Error("the profile is not wanted")
+	}
+	if d := decideFor(t, s, &req, grace()); d.Tier != schemas.TierSimilar {
+		t.Errorf("tier %s, degraded %v", d.Tier, d.Degraded)
 	}
 }

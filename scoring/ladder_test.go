@@ -61,7 +61,7 @@ func (e *Engine) watchDrift(d *fallback.Drift) {
 // fail makes tiers fail at every request, each with a reason of its own.
 func (e *Engine) fail(reasons map[schemas.Tier]schemas.Reason) {
 	e.patch(func(r *rung) {
-		r.watch = newWatch(r, &e.inputs.params.Fallback, nil)
+		r.watch = newWatch(r, "", &e.inputs.params.Fallback, nil)
 		reason, fails := reasons[r.tier]
 		if !fails {
 			return

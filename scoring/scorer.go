@@ -117,12 +117,13 @@ func (s *Scorer) End() {
 
 // NeedsProfile reports whether the decision on a request depends on what is known of its user: a model has
 // features of the user, scores have an affinity, what was seen is to be left out, or the tiers above the similar
-// one are in trouble. It is false before Begin, and for anonymous users.
+// one are in trouble, or may be with the candidates that the request names, which can be all alike. It is false before
+// Begin, and for anonymous users.
 func (s *Scorer) NeedsProfile(req *schemas.Request) bool {
 	if s.state == nil || req.UserID == "" {
 		return false
 	}
-	return req.ExcludeSeen || s.comparing || s.state.personal
+	return req.ExcludeSeen || s.comparing || s.state.personal || req.Candidates != nil && s.state.compares
 }
 
 // mayCompare reports whether the similar tier may be asked: no model above it is steady. What else is above it may have

@@ -62,7 +62,7 @@ func (e *Engine) setPredictor(t testing.TB, p predictorFunc, ref schemas.ModelRe
 		newRater: func() rater { return &funcRater{p, features, c} },
 		predict:  func(raw float64) float64 { return raw },
 	}
-	r.watch = newWatch(r, &a.params.Fallback, e.opts.Changed)
+	r.watch = newWatch(r, "", &a.params.Fallback, e.opts.Changed)
 	a.answers = newAnswers(&a)
 	next.base, next.arms, next.models = &a, []*arm{&a}, []*boundModel{r.model}
 	e.state.Store(&next)

@@ -27,6 +27,7 @@ type watch struct {
 
 // watchKey is what has a watch of its own.
 type watchKey struct {
+	owner   string // see arm.owner
 	tier    schemas.Tier
 	sha256  string // of the model
 	breaker fallback.BreakerParams
@@ -38,18 +39,19 @@ type watches map[watchKey]*watch
 // TierChange says that a tier rests because it failed, is tried again, or is trusted again.
 type TierChange struct {
 	fallback.Change
-	Tier  schemas.Tier
-	Model *schemas.ModelRef // of the model tiers
+	Tier    schemas.Tier
+	Model   *schemas.ModelRef // of the model tiers
+	Variant string            // experiment/variant, of one that has a ladder of its own; "" for all others
 }
 
-func newWatch(r *rung, p *fallback.Params, changed func(TierChange)) *watch {
+func newWatch(r *rung, owner string, p *fallback.Params, changed func(TierChange)) *watch {
 	tier, ref := r.tier, (*schemas.ModelRef)(nil)
 	if r.model != nil {
 		ref = r.model.ref
 	}
 	w := &watch{changed: func(c fallback.Change) {
 		if changed != nil {
-			changed(TierChange{Change: c, Tier: tier, Model: ref})
+			changed(TierChange{Change: c, Tier: tier, Model: ref, Variant: owner})
 		}
 	}}
 	w.breaker = fallback.NewBreaker(p.Breaker, w.changed)
@@ -98,6 +100,7 @@ func (w *watch) observe(now time.Time, scores []float64, predict func(float64) f
 type TierStatus struct {
 	Tier     schemas.Tier
 	Model    *schemas.ModelRef // of the model tiers; nil where there is none
+	Variant  string            // as in TierChange
 	State    string            // closed, open or half_open as of the breaker; drifted; unavailable
 	Since    time.Time         // of a state of the breaker that is not closed
 	Reason   schemas.Reason    // why it is not closed
@@ -116,16 +119,16 @@ func (e *Engine) Tiers() []TierStatus {
 		for i := range a.rungs {
 			if r := &a.rungs[i]; !seen[r.watch] {
 				seen[r.watch] = true
-				all = append(all, r.status())
+				all = append(all, r.status(a.owner))
 			}
 		}
 	}
 	return all
 }
 
-func (r *rung) status() TierStatus {
+func (r *rung) status(owner string) TierStatus {
 	b := r.watch.breaker.Status()
-	t := TierStatus{Tier: r.tier, State: string(b.State), Since: b.Since, Reason: b.Reason, Failures: b.Failures, PSI: nan}
+	t := TierStatus{Tier: r.tier, Variant: owner, State: string(b.State), Since: b.Since, Reason: b.Reason, Failures: b.Failures, PSI: nan}
 	if r.model != nil {
 		t.Model = r.model.ref
 	}

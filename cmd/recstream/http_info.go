@@ -108,7 +108,7 @@ func servingModels(evaluators []scoring.Evaluator) (list []httpapi.ServingModel)
 
 func tierList(tiers []scoring.TierStatus) (list []httpapi.Tier) {
 	for _, t := range tiers {
-		one := httpapi.Tier{Tier: string(t.Tier), State: t.State, Reason: string(t.Reason), Failures: t.Failures}
+		one := httpapi.Tier{Tier: string(t.Tier), Variant: t.Variant, State: t.State, Reason: string(t.Reason), Failures: t.Failures}
 		if t.Model != nil {
 			one.Model = modelRef(t.Model)
 		}

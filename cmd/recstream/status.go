@@ -193,6 +193,9 @@ func tierRows(tiers []httpapi.Tier) (rows [][]string) {
 		if reason == "" {
 			reason = "-"
 		}
+		if t.Variant != "" {
+			model += " (" + t.Variant + ")"
+		}
 		rows = append(rows, []string{t.Tier, model, t.State, since, reason, fmt.Sprint(t.Failures), psi})
 	}
 	return rows

@@ -107,12 +107,13 @@ type ServingModel struct {
 // Tier is a rung of the fallback ladder.
 type Tier struct {
 	Tier     string     `json:"tier"`
-	Model    *ModelRef  `json:"model"`            // nil where it has none
-	State    string     `json:"state"`            // closed, open or half_open as of its breaker; drifted; unavailable
-	Since    *time.Time `json:"since,omitempty"`  // of a state of the breaker that is not closed
-	Reason   string     `json:"reason,omitempty"` // why it is not closed
-	Failures int        `json:"failures"`         // among the requests of late
-	PSI      *float64   `json:"psi,omitempty"`    // of the predictions of late against those of the training
+	Model    *ModelRef  `json:"model"`             // nil where it has none
+	Variant  string     `json:"variant,omitempty"` // experiment/variant of one with a ladder of its own
+	State    string     `json:"state"`             // closed, open or half_open as of its breaker; drifted; unavailable
+	Since    *time.Time `json:"since,omitempty"`   // of a state of the breaker that is not closed
+	Reason   string     `json:"reason,omitempty"`  // why it is not closed
+	Failures int        `json:"failures"`          // among the requests of late
+	PSI      *float64   `json:"psi,omitempty"`     // of the predictions of late against those of the training
 }
 
 // Partition is how far the instance's group has come in a partition.

@@ -13,6 +13,7 @@ type TierChange struct {
 	Instance string
 	Tier     schemas.Tier
 	Model    *schemas.ModelRef // that the tier ranked by, registered; nil for none
+	Variant  string            // experiment/variant of one with a ladder of its own; "" for all others
 	From, To string            // closed, open, half_open or drifted
 	Reason   schemas.Reason    // of the failure that led to it; "" for none
 }
@@ -25,9 +26,9 @@ func (db *Database) RecordTierChange(ctx context.Context, c TierChange) error {
 	if c.Model != nil && c.Model.ID != 0 { // 0 is one that was served before the table could be asked
 		model = &c.Model.ID
 	}
-	_, err := db.pool.Exec(ctx, `INSERT INTO tier_changes (at, instance, tier, model_id, from_state, to_state, reason)
-		VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-		c.At, c.Instance, c.Tier, model, c.From, c.To, textOrNull(string(c.Reason)))
+	_, err := db.pool.Exec(ctx, `INSERT INTO tier_changes (at, instance, tier, model_id, variant, from_state, to_state, reason)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		c.At, c.Instance, c.Tier, model, textOrNull(c.Variant), c.From, c.To, textOrNull(string(c.Reason)))
 	return wrap("record tier change", err)
 }
 

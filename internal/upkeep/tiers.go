@@ -75,7 +75,7 @@ func (t *Tiers) record(ctx context.Context, c scoring.TierChange) {
 	t.tell(c)
 	ctx, cancel := context.WithTimeout(ctx, tierStoring)
 	defer cancel()
-	change := postgres.TierChange{At: c.At, Instance: t.instance, Tier: c.Tier, Model: c.Model,
+	change := postgres.TierChange{At: c.At, Instance: t.instance, Tier: c.Tier, Model: c.Model, Variant: c.Variant,
 		From: string(c.From), To: string(c.To), Reason: c.Reason}
 	if err := t.store.RecordTierChange(ctx, change); err != nil {
 		t.log.Warn("a change of a tier is not stored", "tier", c.Tier, keyError, err)
@@ -93,6 +93,9 @@ func (t *Tiers) tell(c scoring.TierChange) {
 	args := []any{"tier", c.Tier, "from", c.From, "to", c.To, keyReason, c.Reason}
 	if c.Model != nil {
 		args = append(args, keyModel, c.Model.Name, keyVersion, c.Model.Version)
+	}
+	if c.Variant != "" {
+		args = append(args, "variant", c.Variant)
 	}
 	t.log.Log(context.Background(), level, "tier changed", args...)
 }

@@ -127,6 +127,7 @@ CREATE TABLE tier_changes (
     instance   text        NOT NULL,
     tier       text        NOT NULL,
     model_id   integer     REFERENCES models (id),
+    variant    text,
     from_state text        NOT NULL,
     to_state   text        NOT NULL,
     reason     text
@@ -137,6 +138,7 @@ COMMENT ON COLUMN tier_changes.at         IS 'When it was.';
 COMMENT ON COLUMN tier_changes.instance   IS 'Name of the instance.';
 COMMENT ON COLUMN tier_changes.tier       IS 'The tier, such as model.';
 COMMENT ON COLUMN tier_changes.model_id   IS 'The model that the tier ranked by (models.id); null for a tier without one.';
+COMMENT ON COLUMN tier_changes.variant    IS 'experiment/variant of a variant with parameters of its own, or of a shadow, whose breakers are its own; null for all others.';
 COMMENT ON COLUMN tier_changes.from_state IS 'State before: closed (trusted), open (resting), half_open (on trial) or drifted (a model whose predictions are off).';
 COMMENT ON COLUMN tier_changes.to_state   IS 'State from then on.';
 COMMENT ON COLUMN tier_changes.reason     IS 'Code of the failure that led to it; null is none.';
