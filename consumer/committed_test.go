@@ -10,10 +10,11 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"recstream/internal/devstack"
+	"recstream/internal/logbook"
 )
 
-func newFetcher(t testing.TB, broker *devstack.Broker, book *logbook) *fetcher {
-	return &fetcher{log: book.logger(), cfg: &Config{
+func newFetcher(t testing.TB, broker *devstack.Broker, book *logbook.Book) *fetcher {
+	return &fetcher{log: book.Logger(), cfg: &Config{
 		Client: newClient(t, broker), Topic: topic, BatchRecords: 1000, BatchBytes: 1 << 20,
 		FetchMaxWait: 50 * time.Millisecond, RequestTimeout: 5 * time.Second,
 	}}
@@ -54,7 +55,7 @@ func TestTransactionsOfARealLog(t *testing.T) {
 		transact(t, broker, random, fmt.Sprint("plan-", i), plain, &wantAt)
 	}
 	slices.Sort(wantAt)
-	f := newFetcher(t, broker, &logbook{})
+	f := newFetcher(t, broker, &logbook.Book{})
 	end := logEnd(t, f)
 	for from := int64(0); from < end; from += 3 {
 		f.offset, f.records = from, nil
@@ -128,7 +129,7 @@ func TestCompactedLogIsReadToItsEnd(t *testing.T) {
 		}
 		write(t, w, list...)
 	}
-	f := newFetcher(t, broker, &logbook{})
+	f := newFetcher(t, broker, &logbook.Book{})
 	f.cfg.Topic = compacted
 	end := logEnd(t, f)
 	broker.Cluster().Compact()

@@ -94,7 +94,7 @@ func TestStopWhileTheBrokersAreAway(t *testing.T) {
 	s := newInstance(t, broker)
 	broker.Close()
 	s.start(t)
-	eventually(t, "the first failure", func() bool { return s.book.count("not joined") > 0 })
+	eventually(t, "the first failure", func() bool { return s.book.Count("not joined") > 0 })
 	s.stopped(t)
 }
 
@@ -159,7 +159,7 @@ func TestStopAbandonsWhatHangsAtTheDrainTimeout(t *testing.T) {
 	if got := s.answered(); len(got) > 0 || committedOffset(t, broker, 0) >= 0 {
 		t.Errorf("answered %v, committed %d; want nothing", got, committedOffset(t, broker, 0))
 	}
-	if s.book.count("not finished within the drain timeout") == 0 {
+	if s.book.Count("not finished within the drain timeout") == 0 {
 		t.Errorf("nothing tells that a batch was abandoned:\n%s", s.book)
 	}
 	next := newInstance(t, broker)
@@ -239,7 +239,7 @@ func TestWorkerThatPanicsTakesItsPartitionUpAgain(t *testing.T) {
 	s.start(t)
 	s.answers(t, 1)
 	s.stopped(t)
-	if s.book.count("worker panicked") != 1 {
+	if s.book.Count("worker panicked") != 1 {
 		t.Errorf("log:\n%s", s.book)
 	}
 }
@@ -309,7 +309,7 @@ func TestPartitionIsOpenedWhenTheLedgerIsBack(t *testing.T) {
 	s.start(t)
 	s.answers(t, 1)
 	s.stopped(t)
-	if s.book.count("given back") > 0 || s.book.count("stage=open") == 0 {
+	if s.book.Count("given back") > 0 || s.book.Count("stage=open") == 0 {
 		t.Errorf("log:\n%s", s.book)
 	}
 }

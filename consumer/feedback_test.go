@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"recstream/internal/devstack"
+	"recstream/internal/logbook"
 	"recstream/schemas"
 )
 
@@ -84,11 +85,11 @@ func (l *feedbackStore) stored() int {
 type feedbackBench struct {
 	settler
 	store *feedbackStore
-	book  *logbook
+	book  *logbook.Book
 }
 
 func newFeedbackBench(fence int64) *feedbackBench {
-	b := &feedbackBench{store: newFeedbackStore(), book: &logbook{}}
+	b := &feedbackBench{store: newFeedbackStore(), book: &logbook.Book{}}
 	b.store.fences[0] = fence
 	events := Feedback{Ledger: b.store}
 	b.settler = newSettler(events, fence, b.book)
@@ -167,7 +168,7 @@ func TestBadFeedbackIsRejectedAndTheOthersAreStored(t *testing.T) {
 	if r := b.outcomes[3].Rejection; r.Stage != "decode" || r.Field != "at" || r.Attempts != 1 || !r.At.Equal(scoredAt) {
 		t.Errorf("rejection %+v", r)
 	}
-	if b.book.count("events rejected") != 1 || strings.Contains(b.book.String(), "ada") {
+	if b.book.Count("events rejected") != 1 || strings.Contains(b.book.String(), "ada") {
 		t.Errorf("log: %s", b.book)
 	}
 	must(t, b.settle(t.Context(), clicks(7, "{"))) // nothing to store but the fence

@@ -15,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"recstream/internal/devstack"
+	"recstream/internal/logbook"
 	"recstream/schemas"
 )
 
@@ -40,7 +41,7 @@ func TestBatchKeepsEveryByte(t *testing.T) {
 		{Key: []byte("after"), Value: []byte("七"), Timestamp: at},
 	}
 	write(t, writer(t, broker, kgo.DefaultProduceTopic("large"), kgo.ProducerBatchMaxBytes(3<<20)), sent...)
-	f := newFetcher(t, broker, &logbook{})
+	f := newFetcher(t, broker, &logbook.Book{})
 	f.cfg.Topic, f.cfg.Linger, f.cfg.BatchRecords, f.cfg.BatchBytes = "large", time.Hour, len(sent), 3<<20
 	b := fill(t, f)
 	for i, m := range b.messages {
@@ -78,7 +79,7 @@ func TestBatchEndsAtItsLimits(t *testing.T) {
 	write(t, writer(t, broker), list...)
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			f := newFetcher(t, broker, &logbook{})
+			f := newFetcher(t, broker, &logbook.Book{})
 			f.cfg.BatchRecords, f.cfg.BatchBytes, f.cfg.Linger = test.records, test.bytes, test.linger
 			var next int64
 			for i, want := range test.want {
@@ -96,7 +97,7 @@ func TestBatchLingersForMore(t *testing.T) {
 	broker := startBroker(t, 1, devstack.BrokerOptions{})
 	w := writer(t, broker)
 	write(t, w, event("1"))
-	f := newFetcher(t, broker, &logbook{})
+	f := newFetcher(t, broker, &logbook.Book{})
 	f.cfg.Linger, f.cfg.BatchRecords = time.Hour, 2
 	second := broker.Cluster().Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Observe: true, Count: -1})
 	filled := make(chan *batch, 1)
@@ -113,7 +114,7 @@ func TestBatchLingersForMore(t *testing.T) {
 func TestTroubleHandsOnWhatIsThere(t *testing.T) {
 	broker := startBroker(t, 1, devstack.BrokerOptions{})
 	write(t, writer(t, broker), event("1"))
-	f := newFetcher(t, broker, &logbook{})
+	f := newFetcher(t, broker, &logbook.Book{})
 	f.cfg.Linger = time.Hour
 	var asked atomic.Int32
 	broker.Cluster().ControlKey(int16(kmsg.Fetch), func(kmsg.Request) (kmsg.Response, error, bool) {
@@ -128,7 +129,7 @@ func TestTroubleHandsOnWhatIsThere(t *testing.T) {
 
 func TestFillEndsWithItsContext(t *testing.T) {
 	broker := startBroker(t, 1, devstack.BrokerOptions{})
-	f := newFetcher(t, broker, &logbook{})
+	f := newFetcher(t, broker, &logbook.Book{})
 	f.cfg.FetchMaxWait = time.Hour
 	asked := broker.Cluster().Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Observe: true, Count: -1})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -151,7 +152,7 @@ func TestDeletedRecordsAreSkippedAndReported(t *testing.T) {
 		write(t, w, event(fmt.Sprint(i)))
 	}
 	must(t, broker.Cluster().DeleteRecords(topic, 0, 4))
-	var book logbook
+	var book logbook.Book
 	f, observed := newFetcher(t, broker, &book), new(witness)
 	f.offset, f.cfg.Observer = 1, observed
 	b := fill(t, f)
@@ -161,7 +162,7 @@ func TestDeletedRecordsAreSkippedAndReported(t *testing.T) {
 	if len(b.messages) != 6 || b.messages[0].Offset != 4 || b.next != 10 {
 		t.Errorf("%d messages up to %d, want the 6 that are left", len(b.messages), b.next)
 	}
-	if line := "offset=1 next_offset=4 count=3"; book.count("events lost") != 1 || book.count(line) != 1 {
+	if line := "offset=1 next_offset=4 count=3"; book.Count("events lost") != 1 || book.Count(line) != 1 {
 		t.Errorf("log %s lacks %q", &book, line)
 	}
 }
@@ -171,7 +172,7 @@ func TestAnotherLogIsAnError(t *testing.T) {
 	must(t, broker.Cluster().DeleteTopic(topic))
 	must(t, broker.Cluster().CreateTopic(topic, 1, nil))
 	write(t, writer(t, broker), event("new"))
-	f := newFetcher(t, broker, &logbook{})
+	f := newFetcher(t, broker, &logbook.Book{})
 	f.offset = 7
 	free, out := make(chan *batch, 1), make(chan *batch)
 	free <- new(batch)
@@ -185,7 +186,7 @@ func TestAnotherLogIsAnError(t *testing.T) {
 func TestFetchFollowsTheLeader(t *testing.T) {
 	broker := startBroker(t, 1, devstack.BrokerOptions{Brokers: 3})
 	w := writer(t, broker)
-	f := newFetcher(t, broker, &logbook{})
+	f := newFetcher(t, broker, &logbook.Book{})
 	for i := range 6 {
 		must(t, broker.Cluster().MoveTopicPartition(topic, 0, int32(i%3)))
 		write(t, w, event(fmt.Sprint(i)))
@@ -201,7 +202,7 @@ func TestFetcherReadsOneBatchAheadAndNoMore(t *testing.T) {
 	for i := range 20 {
 		write(t, w, event(fmt.Sprint(i)))
 	}
-	f := newFetcher(t, broker, &logbook{})
+	f := newFetcher(t, broker, &logbook.Book{})
 	f.cfg.BatchRecords = 2
 	ctx, cancel := context.WithCancel(t.Context())
 	free, out, done := make(chan *batch, 2), make(chan *batch), make(chan struct{})

@@ -11,6 +11,7 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"recstream/internal/devstack"
+	"recstream/internal/logbook"
 )
 
 const group = "recstream"
@@ -20,7 +21,7 @@ type instance struct {
 	cfg     Config
 	ledger  *ledger
 	scorer  *scorer
-	book    *logbook
+	book    *logbook.Book
 	sent    []string // request ids and rejection codes, in the order in which they left
 	mu      sync.Mutex
 	stop    context.CancelFunc
@@ -31,14 +32,14 @@ type instance struct {
 
 // newInstance returns an instance that a test may still change before it starts.
 func newInstance(t testing.TB, broker *devstack.Broker) *instance {
-	s := &instance{ledger: newLedger(), scorer: &scorer{}, book: &logbook{}, ended: make(chan struct{})}
+	s := &instance{ledger: newLedger(), scorer: &scorer{}, book: &logbook.Book{}, ended: make(chan struct{})}
 	s.cfg = Config{
 		Brokers: broker.Addr(), Dialer: &kafka.Dialer{Timeout: time.Second}, Client: newClient(t, broker), Group: group, Topic: topic,
 		BatchRecords: 100, BatchBytes: 1 << 20, FetchMaxWait: 50 * time.Millisecond,
 		SessionTimeout: 2 * time.Second, HeartbeatInterval: 50 * time.Millisecond, DrainTimeout: 10 * time.Second,
 		StallWarning: time.Minute, RequestTimeout: 2 * time.Second,
 		OpenOutbox: func(context.Context) (Outbox, error) { return s.newOutbox(nil), nil },
-		Now:        time.Now, Log: s.book.logger(),
+		Now:        time.Now, Log: s.book.Logger(),
 	}
 	return s
 }

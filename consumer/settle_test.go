@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"recstream/internal/logbook"
 	"recstream/schemas"
 )
 
@@ -17,7 +18,7 @@ type bench struct {
 	settler
 	ledger *ledger
 	scorer *scorer
-	book   *logbook
+	book   *logbook.Book
 }
 
 var (
@@ -27,7 +28,7 @@ var (
 
 // newBench returns a settler whose fence stands at an offset.
 func newBench(fence int64) *bench {
-	b := &bench{ledger: newLedger(), scorer: &scorer{}, book: &logbook{}}
+	b := &bench{ledger: newLedger(), scorer: &scorer{}, book: &logbook.Book{}}
 	b.ledger.fences[0] = fence
 	events := Requests{NewScorer: func() Scorer { return b.scorer }, Ledger: b.ledger}
 	b.settler = newSettler(events, fence, b.book)
@@ -35,9 +36,9 @@ func newBench(fence int64) *bench {
 	return b
 }
 
-func newSettler(events Events, fence int64, book *logbook) settler {
+func newSettler(events Events, fence int64, book *logbook.Book) settler {
 	cfg := &Config{Topic: topic, Events: events, Now: func() time.Time { return scoredAt }}
-	return settler{cfg: cfg, log: book.logger(), fence: fence}
+	return settler{cfg: cfg, log: book.Logger(), fence: fence}
 }
 
 // requests returns a batch of events from an offset on. A text with a brace is the event itself, else its id.

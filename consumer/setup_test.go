@@ -1,12 +1,9 @@
 package consumer
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -58,28 +55,6 @@ func within(t testing.TB, what string, done <-chan struct{}) {
 		t.Fatalf("%s: not before the deadline", what)
 	}
 }
-
-// logbook is a log that a test can read while it is written.
-type logbook struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logbook) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logbook) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-func (l *logbook) count(text string) int { return strings.Count(l.String(), text) }
-
-func (l *logbook) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
 
 // startBroker starts an embedded broker with the topic.
 func startBroker(t testing.TB, partitions int, o devstack.BrokerOptions) *devstack.Broker {

@@ -253,6 +253,19 @@ func rate(p predictorFunc) func(*testing.T, *Engine) {
 	}
 }
 
+// sicken makes the evaluator of the model panic, until what it returns is set to false.
+func sicken(t *testing.T, e *Engine) (sick *bool) {
+	sick = new(bool)
+	*sick = true
+	rate(func(x []float64) float64 {
+		if *sick {
+			panic("broken tree")
+		}
+		return byYear(x)
+	})(t, e)
+	return sick
+}
+
 func setParams(t testing.TB, e *Engine, p Params) {
 	t.Helper()
 	if err := e.SetParams(t.Context(), p); err != nil {
@@ -287,13 +300,7 @@ func TestBreakerOpensAndRecovers(t *testing.T) {
 	e := fullEngine(t, params, Options{Now: func() time.Time { return now }, Changed: func(c TierChange) {
 		changes = append(changes, fmt.Sprint(c.Tier, " ", c.Model.Name, " ", c.From, " ", c.To, " ", c.Reason))
 	}})
-	sick := true
-	rate(func(x []float64) float64 {
-		if sick {
-			panic("broken tree")
-		}
-		return byYear(x)
-	})(t, e)
+	sick := sicken(t, e)
 	s := e.NewScorer()
 	var seen []string
 	step := func() {
@@ -309,7 +316,7 @@ func TestBreakerOpensAndRecovers(t *testing.T) {
 	now = now.Add(time.Minute)
 	step() // on trial, and sick still
 	now = now.Add(time.Minute)
-	sick = false
+	*sick = false
 	for range 3 {
 		step()
 	}

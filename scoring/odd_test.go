@@ -142,20 +142,14 @@ func TestBreakerOfOneRequest(t *testing.T) {
 	params := DefaultParams()
 	params.Fallback.Breaker = fallback.BreakerParams{Window: 1, Failures: 1, Rest: time.Second, Probes: 1}
 	e := fullEngine(t, params, Options{Now: func() time.Time { return now }})
-	sick := true
-	rate(func(x []float64) float64 {
-		if sick {
-			panic("broken tree")
-		}
-		return byYear(x)
-	})(t, e)
+	sick := sicken(t, e)
 	s := e.NewScorer()
 	var got []string
 	for _, step := range []struct {
 		sick bool
 		wait time.Duration
 	}{{true, 0}, {true, 0}, {true, time.Second}, {false, 0}, {false, time.Second}, {true, 0}, {false, 0}} {
-		sick, now = step.sick, now.Add(step.wait)
+		*sick, now = step.sick, now.Add(step.wait)
 		d := decide(t, s, &schemas.Request{Limit: 3, Exclude: []string{"i001"}, RequestedAt: eight})
 		got = append(got, fmt.Sprint(d.Tier, d.Degraded, " ", len(d.Items)))
 	}

@@ -17,6 +17,7 @@ import (
 
 	"recstream/internal/config"
 	"recstream/internal/kafkaconn"
+	"recstream/internal/wait"
 	"recstream/schemas"
 )
 
@@ -111,7 +112,7 @@ func (w *resultWatch) read(ctx context.Context, reader *kafka.Reader) {
 		msg, err := reader.ReadMessage(ctx)
 		if err != nil { // a broker that is away may come back before wait's patience ends
 			w.noteTrouble(err)
-			_ = sleepUntil(ctx, time.Now().Add(readPause))
+			_ = wait.For(ctx, readPause)
 			continue
 		}
 		if err := w.take(msg.Value); err != nil {

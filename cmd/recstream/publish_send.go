@@ -12,6 +12,7 @@ import (
 	"github.com/segmentio/kafka-go"
 	"golang.org/x/term"
 
+	"recstream/internal/wait"
 	"recstream/schemas"
 )
 
@@ -85,7 +86,7 @@ func (p *publisher) add(ctx context.Context, e *event) error {
 			if err := p.flush(ctx); err != nil {
 				return err
 			}
-			if err := sleepUntil(ctx, due); err != nil {
+			if err := wait.Until(ctx, due); err != nil {
 				return err
 			}
 		}
@@ -99,17 +100,6 @@ func (p *publisher) add(ctx context.Context, e *event) error {
 		return nil
 	}
 	return p.flush(ctx)
-}
-
-func sleepUntil(ctx context.Context, due time.Time) error {
-	timer := time.NewTimer(time.Until(due))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // flush writes what was taken. The writer tries again by itself, so an event may be there twice

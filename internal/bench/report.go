@@ -1,15 +1,12 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
-	"math"
-	"os"
 	"slices"
 	"text/tabwriter"
 
-	"recstream/internal/spread"
+	"recstream/internal/rounds"
 )
 
 // figures are the outcome of a run.
@@ -24,21 +21,21 @@ type figures struct {
 }
 
 // over returns the spread of a value of each round.
-func (l *lane) over(value func(measurement) float64) spread.Spread {
+func (l *lane) over(value func(measurement) float64) rounds.Spread {
 	var values []float64
 	for _, m := range l.measured {
 		values = append(values, value(m))
 	}
-	return spread.Of(values)
+	return rounds.SpreadOf(values)
 }
 
 // rate is in requests a second.
-func (l *lane) rate() spread.Spread {
+func (l *lane) rate() rounds.Spread {
 	return l.over(func(m measurement) float64 { return float64(l.requests) / m.Seconds })
 }
 
 // perRequest returns seconds of processor time in microseconds a request.
-func (l *lane) perRequest(seconds func(measurement) float64) spread.Spread {
+func (l *lane) perRequest(seconds func(measurement) float64) rounds.Spread {
 	return l.over(func(m measurement) float64 { return seconds(m) * 1e6 / float64(l.requests) })
 }
 
@@ -124,46 +121,28 @@ func limits(s shares) string {
 }
 
 // object returns the figures by name.
-func (f *figures) object() map[string]any {
-	o := map[string]any{
+func (f *figures) object() rounds.Figures {
+	o := rounds.Figures{
 		"rounds": f.rounds, "candidates": f.candidates, "cpus": f.cpus,
 		"kafka": f.kafka, "postgres": f.postgres, "go": f.goVersion,
 	}
 	prefixes := map[string]string{nameRecstream: "", nameIOOnly: "io_only_", nameNaive: "naive_", nameNaiveOwn: "naive_own_scoring_"}
 	for _, l := range f.lanes {
 		p := prefixes[l.name]
-		o[p+"requests_per_s"] = rounded(l.rate().Median, 0)
-		o[p+"requests_per_s_min"] = rounded(l.rate().Least, 0)
-		o[p+"requests_per_s_max"] = rounded(l.rate().Largest, 0)
+		o[p+"requests_per_s"] = rounds.Rounded(l.rate().Median, 0)
+		o[p+"requests_per_s_min"] = rounds.Rounded(l.rate().Least, 0)
+		o[p+"requests_per_s_max"] = rounds.Rounded(l.rate().Largest, 0)
 		o[p+"requests_per_round"] = l.requests
-		o[p+"app_cpu_us_per_request"] = rounded(l.perRequest(appCPU).Median, 2)
-		o[p+"kafka_cpu_us_per_request"] = rounded(l.perRequest(brokerCPU).Median, 2)
-		o[p+"postgres_cpu_us_per_request"] = rounded(l.perRequest(databaseCPU).Median, 2)
-		o[p+"peak_rss_mb"] = rounded(l.peakMB(), 1)
+		o[p+"app_cpu_us_per_request"] = rounds.Rounded(l.perRequest(appCPU).Median, 2)
+		o[p+"kafka_cpu_us_per_request"] = rounds.Rounded(l.perRequest(brokerCPU).Median, 2)
+		o[p+"postgres_cpu_us_per_request"] = rounds.Rounded(l.perRequest(databaseCPU).Median, 2)
+		o[p+"peak_rss_mb"] = rounds.Rounded(l.peakMB(), 1)
 	}
 	ratios := map[string]string{nameIOOnly: "ratio_to_io", nameNaive: "ratio_to_naive", nameNaiveOwn: "ratio_to_naive_own_scoring"}
 	for name, key := range ratios {
 		if r, ok := f.ratio(name); ok {
-			o[key] = rounded(r, 3)
+			o[key] = rounds.Rounded(r, 3)
 		}
 	}
 	return o
-}
-
-// rounded keeps some decimals.
-func rounded(v float64, decimals int) float64 {
-	unit := math.Pow10(decimals)
-	return math.Round(v*unit) / unit
-}
-
-// write writes the figures as one flat JSON object.
-func (f *figures) write(path string) error {
-	text, err := json.MarshalIndent(f.object(), "", "  ")
-	if err == nil {
-		err = os.WriteFile(path, append(text, '\n'), 0o644)
-	}
-	if err != nil {
-		return fmt.Errorf("write figures: %w", err)
-	}
-	return nil
 }

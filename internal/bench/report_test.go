@@ -2,15 +2,11 @@ package main
 
 import (
 	"bytes"
-	"errors"
-	"fmt"
 	"io"
 	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"recstream/internal/devstack"
 )
 
 // twoLanes is a run in which recstream took 2, 4 and 3 s for 6,000 requests and the obvious program 6 s.
@@ -157,7 +153,7 @@ func TestRequestsFor(t *testing.T) {
 }
 
 func TestOptions(t *testing.T) {
-	if o, err := parseOptions([]string{"-rounds", "2", "-out", "f.json"}, io.Discard); err != nil || o.rounds != 2 || o.out != "f.json" || o.candidates != 200 {
+	if o, err := parseOptions([]string{"-rounds", "2", "-out", "f.json"}, io.Discard); err != nil || o.Rounds != 2 || o.Out != "f.json" || o.candidates != 200 {
 		t.Errorf("got %+v, %v", o, err)
 	}
 	for _, args := range []string{"-rounds 0", "-candidates 0", "-requests -1", "stray", "-unknown"} {
@@ -184,16 +180,5 @@ func TestChosen(t *testing.T) {
 	}
 	if _, err := chosen("other"); err == nil {
 		t.Error("an unknown name was accepted")
-	}
-}
-
-func TestExplainSaysWhatToInstall(t *testing.T) {
-	for err, want := range map[error]string{
-		devstack.ErrNoKafka:    "scripts/kafka.sh install",
-		devstack.ErrNoPostgres: "scripts/postgres.sh install",
-	} {
-		if got := explain(fmt.Errorf("start: %w", errors.Join(err))); !strings.Contains(got, want) {
-			t.Errorf("got %q, want %q in it", got, want)
-		}
 	}
 }

@@ -76,10 +76,10 @@ func (b *bench) all(ctx context.Context) error {
 			return err
 		}
 	}
-	for round := range b.rounds {
+	for round := range b.Rounds {
 		for _, l := range b.lanes {
 			profile := ""
-			if l.name == nameRecstream && round == b.rounds-1 {
+			if l.name == nameRecstream && round == b.Rounds-1 {
 				profile = b.cpuProfile
 			}
 			m, err := b.round(ctx, l, profile)
@@ -87,7 +87,7 @@ func (b *bench) all(ctx context.Context) error {
 				return err
 			}
 			l.measured = append(l.measured, m)
-			b.say("round %d of %d: %-17s %8.0f requests/s", round+1, b.rounds, l.name, float64(l.requests)/m.Seconds)
+			b.say("round %d of %d: %-17s %8.0f requests/s", round+1, b.Rounds, l.name, float64(l.requests)/m.Seconds)
 		}
 	}
 	return nil
@@ -166,7 +166,7 @@ func (b *bench) round(ctx context.Context, l *lane, profile string) (m measureme
 // figures gathers what was measured.
 func (b *bench) figures(ctx context.Context) (*figures, error) {
 	f := &figures{lanes: b.lanes, cpus: runtime.NumCPU(), goVersion: runtime.Version(),
-		rounds: b.rounds, candidates: b.candidates}
+		rounds: b.Rounds, candidates: b.candidates}
 	var err error
 	f.kafka, f.postgres, err = b.stack.versions(ctx)
 	return f, err

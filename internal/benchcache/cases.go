@@ -82,7 +82,7 @@ func (w *world) explained(ctx context.Context, c *comparison, share float64) err
 		return err
 	}
 	c.bytes = func() int64 { return 0 }
-	requests := make([]schemas.Request, 10_000) // the sample is by id
+	requests := make([]schemas.Request, int(100/share)) // the sample is by id: about 100 are explained
 	for i := range requests {
 		requests[i] = w.requests[i%len(w.requests)]
 		requests[i].RequestID = fmt.Sprint("request-", i)

@@ -6,7 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 
-	"recstream/internal/spread"
+	"recstream/internal/rounds"
 	"recstream/scoring/forest"
 )
 
@@ -46,23 +46,15 @@ func measureExplaining(ctx context.Context, o options, m *model) (e explained, e
 		}
 		functions = append(functions, rowAfterRow(theirs, rows))
 	}
-	ns, err := spread.TakeTurns(ctx, o.rounds, o.turn, functions)
+	ns, err := o.TakeTurns(ctx, functions...)
 	if err != nil {
 		return e, err
 	}
-	e.model, e.ours = m.name, microseconds(ns[0])
+	e.model, e.ours = m.name, rounds.Microseconds(ns[0])
 	if theirs != nil {
-		e.lightGBM = microseconds(ns[1])
+		e.lightGBM = rounds.Microseconds(ns[1])
 	}
 	return e, nil
-}
-
-// microseconds turns nanoseconds into microseconds, in place.
-func microseconds(ns []float64) []float64 {
-	for i := range ns {
-		ns[i] /= 1e3
-	}
-	return ns
 }
 
 // rowAfterRow returns a function that explains the next row, each time it is called.

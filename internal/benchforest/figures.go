@@ -1,35 +1,22 @@
 package main
 
 import (
-	"encoding/json"
-	"fmt"
-	"math"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 
-	"recstream/internal/spread"
+	"recstream/internal/rounds"
 )
 
 // figures are the outcome of a run.
 type figures struct {
-	rounds    int
+	options   options
 	cells     []*cell
 	explained []explained
 	compiling map[string]float64 // seconds, by "peer_model"
 	missing   []string           // peers, with the reasons
-}
-
-// ratios divides round by round: both were measured within the same second, whatever else the machine did.
-func ratios(theirs, ours []float64) spread.Spread {
-	values := make([]float64, len(ours))
-	for i := range values {
-		values[i] = theirs[i] / ours[i]
-	}
-	return spread.Of(values)
 }
 
 // best is the lane, of those that are a way of one of the peers, with the least median; nil where there is none.
@@ -37,7 +24,7 @@ func (c *cell) best(count int, peers ...string) *lane {
 	var best *lane
 	for i := range c.lanes {
 		l := &c.lanes[i]
-		if slices.Contains(peers, l.peer) && (best == nil || spread.Of(l.ns[count]).Median < spread.Of(best.ns[count]).Median) {
+		if slices.Contains(peers, l.peer) && (best == nil || rounds.SpreadOf(l.ns[count]).Median < rounds.SpreadOf(best.ns[count]).Median) {
 			best = l
 		}
 	}
@@ -55,8 +42,9 @@ var rivals = []struct {
 }
 
 // object returns the figures by name.
-func (f *figures) object() map[string]any {
-	o := map[string]any{"rounds": f.rounds, "cpus": runtime.NumCPU(), "go": runtime.Version(), "missing": strings.Join(f.missing, "; ")}
+func (f *figures) object() rounds.Figures {
+	o := f.options.Figures()
+	o["missing"] = strings.Join(f.missing, "; ")
 	allocs, deviation := 0.0, 0.0
 	for _, c := range f.cells {
 		f.addCell(o, c)
@@ -74,47 +62,38 @@ func (f *figures) object() map[string]any {
 
 // addCell adds what was measured of a model with a catalogue. Keys without a number of candidates are of the
 // most, 1,000.
-func (f *figures) addCell(o map[string]any, c *cell) {
-	of := "_" + c.model + "_" + c.catalogue
+func (f *figures) addCell(o rounds.Figures, c *cell) {
+	of := c.model + "_" + c.catalogue
 	for count, n := range counts {
-		suffix := of
+		name := of
 		if n != maxCandidates {
-			suffix += "_c" + strconv.Itoa(n)
+			name += "_c" + strconv.Itoa(n)
 		}
 		ours := c.best(count, peerOurs)
 		for i := range c.lanes {
-			s := spread.Of(c.lanes[i].ns[count])
-			o[c.lanes[i].name+"_ns"+suffix] = rounded(s.Median)
-			o[c.lanes[i].name+"_ns_min"+suffix] = rounded(s.Least)
-			o[c.lanes[i].name+"_ns_max"+suffix] = rounded(s.Largest)
+			o.Add(c.lanes[i].name+"_ns", name, rounds.SpreadOf(c.lanes[i].ns[count]))
 		}
 		for _, rival := range rivals {
 			if theirs := c.best(count, rival.peers...); theirs != nil {
-				r := ratios(theirs.ns[count], ours.ns[count])
-				o["ratio_to_"+rival.key+suffix] = rounded(r.Median)
-				o["ratio_to_"+rival.key+"_min"+suffix] = rounded(r.Least)
-				o["ratio_to_"+rival.key+"_max"+suffix] = rounded(r.Largest)
+				o.Add("ratio_to_"+rival.key, name, rounds.Ratio(theirs.ns[count], ours.ns[count]))
 			}
 		}
 	}
 	ours := c.best(0, peerOurs)
-	o["method"+of] = ours.method
-	o["build_ms"+of] = rounded(ours.preparing.Seconds() * 1e3)
-	o["parse_ms"+of] = rounded(ours.loading.Seconds() * 1e3)
-	o["bytes"+of] = ours.bytes
+	o["method_"+of] = ours.method
+	o["build_ms_"+of] = rounds.Rounded(ours.preparing.Seconds()*1e3, 2)
+	o["parse_ms_"+of] = rounds.Rounded(ours.loading.Seconds()*1e3, 2)
+	o["bytes_"+of] = ours.bytes
 }
 
 // add adds what was measured of explaining. Keys without a model are of the first.
-func (e *explained) add(o map[string]any) {
-	o["shap_us_row_"+e.model] = rounded(spread.Of(e.ours).Median)
+func (e *explained) add(o rounds.Figures) {
+	o["shap_us_row_"+e.model] = rounds.Rounded(rounds.SpreadOf(e.ours).Median, 2)
 	if len(e.lightGBM) > 0 {
-		o["shap_lightgbm_us_row_"+e.model] = rounded(spread.Of(e.lightGBM).Median)
-		o["ratio_shap_to_lightgbm_"+e.model] = rounded(ratios(e.lightGBM, e.ours).Median)
+		o["shap_lightgbm_us_row_"+e.model] = rounds.Rounded(rounds.SpreadOf(e.lightGBM).Median, 2)
+		o["ratio_shap_to_lightgbm_"+e.model] = rounds.Rounded(rounds.Ratio(e.lightGBM, e.ours).Median, 2)
 	}
 }
-
-// rounded keeps two decimals.
-func rounded(v float64) float64 { return math.Round(v*100) / 100 }
 
 // compileTimes reads how long the peers took to compile each model; what is not known is left out.
 func compileTimes(at places, models []model) map[string]float64 {
@@ -131,16 +110,4 @@ func compileTimes(at places, models []model) map[string]float64 {
 		}
 	}
 	return seconds
-}
-
-// write writes the figures as one flat JSON object.
-func (f *figures) write(path string) error {
-	text, err := json.MarshalIndent(f.object(), "", "  ")
-	if err == nil {
-		err = os.WriteFile(path, append(text, '\n'), 0o644)
-	}
-	if err != nil {
-		return fmt.Errorf("write figures: %w", err)
-	}
-	return nil
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"io"
 	"os"
 	"path/filepath"
@@ -9,7 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"recstream/internal/spread"
+	"recstream/internal/rounds"
+	"recstream/internal/rounds/roundstest"
 )
 
 // twoLeaves writes a model of one tree in LightGBM's format, which splits on the first feature of the item.
@@ -34,20 +34,7 @@ func twoLeaves(t *testing.T) (directory string) {
 }
 
 func TestRunWritesTheFiguresOfWhatIsInstalled(t *testing.T) {
-	out := filepath.Join(t.TempDir(), "f.json")
-	var table strings.Builder
-	args := []string{"-models", twoLeaves(t), "-rounds", "1", "-turn", "1ms", "-out", out}
-	if err := run(t.Context(), args, &table, io.Discard); err != nil {
-		t.Fatal(err)
-	}
-	text, err := os.ReadFile(out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var figures map[string]any
-	if err := json.Unmarshal(text, &figures); err != nil {
-		t.Fatal(err)
-	}
+	figures, table := roundstest.Run(t, run, "-models", twoLeaves(t))
 	for _, key := range []string{
 		"ours_ns_1x2_5k", "ours_ns_1x2_100k_c200", "leaves_single_ns_1x2_5k", "leaves_dense_ns_max_1x2_5k_c100",
 		"ratio_to_leaves_1x2_5k", "ratio_to_leaves_1x2_100k", "build_ms_1x2_5k", "bytes_1x2_100k", "shap_us_row_1x2",
@@ -60,7 +47,7 @@ func TestRunWritesTheFiguresOfWhatIsInstalled(t *testing.T) {
 		t.Errorf("%v allocations a request", figures["allocs_per_request"])
 	}
 	for _, peer := range []string{peerLightGBM, peerLleaves, peerTL2cgen} {
-		if missing, _ := figures["missing"].(string); !strings.Contains(missing, peer+": ") || !strings.Contains(table.String(), peer+": ") {
+		if missing, _ := figures["missing"].(string); !strings.Contains(missing, peer+": ") || !strings.Contains(table, peer+": ") {
 			t.Errorf("nothing is said of %s, which is missing", peer)
 		}
 	}
@@ -109,7 +96,7 @@ func TestBestIsTheFasterWayOfAPeer(t *testing.T) {
 	if best.name != "fast" {
 		t.Fatalf("best is %s", best.name)
 	}
-	if got, want := ratios(best.ns[0], c.best(0, peerOurs).ns[0]), (spread.Spread{Median: 5, Least: 4, Largest: 50}); got != want {
+	if got, want := rounds.Ratio(best.ns[0], c.best(0, peerOurs).ns[0]), (rounds.Spread{Median: 5, Least: 4, Largest: 50}); got != want {
 		t.Errorf("ratios are %v, want %v", got, want)
 	}
 	if c.best(0, peerLightGBM) != nil {
@@ -117,13 +104,11 @@ func TestBestIsTheFasterWayOfAPeer(t *testing.T) {
 	}
 }
 
-func TestOptionsAreChecked(t *testing.T) {
-	for _, args := range [][]string{{}, {"-models", "m", "-rounds", "0"}, {"-models", "m", "-turn", "0"}, {"-models", "m", "x"}} {
-		if _, err := parseOptions(args, io.Discard); err == nil {
-			t.Errorf("%q is accepted", args)
+func TestRunRefusesWrongFlags(t *testing.T) {
+	roundstest.Refuses(t, run, "-models", twoLeaves(t))
+	for name, args := range map[string][]string{"no models": {}, "a directory without": {"-models", t.TempDir()}} {
+		if err := run(t.Context(), args, io.Discard, io.Discard); err == nil {
+			t.Errorf("%s: taken", name)
 		}
-	}
-	if err := run(t.Context(), []string{"-models", t.TempDir()}, io.Discard, io.Discard); err == nil {
-		t.Error("a directory without models is accepted")
 	}
 }

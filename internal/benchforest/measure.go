@@ -10,8 +10,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"recstream/internal/spread"
 )
 
 // model is a model's file.
@@ -61,7 +59,7 @@ func measure(ctx context.Context, o options, progress io.Writer) (*figures, erro
 		return nil, err
 	}
 	list, missing := contenders(o.places)
-	f := &figures{rounds: o.rounds, missing: missing, compiling: compileTimes(o.places, models)}
+	f := &figures{options: o, missing: missing, compiling: compileTimes(o.places, models)}
 	for _, c := range catalogues {
 		w := newWorkload(c.items, maxCandidates)
 		for i := range models {
@@ -133,7 +131,7 @@ func (c *cell) takeTurns(ctx context.Context, o options, w *workload) error {
 		for i := range c.lanes {
 			functions = append(functions, requestAfterRequest(&c.lanes[i], w, n))
 		}
-		ns, err := spread.TakeTurns(ctx, o.rounds, o.turn, functions)
+		ns, err := o.TakeTurns(ctx, functions...)
 		if err != nil {
 			return err
 		}

@@ -7,13 +7,13 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"recstream/internal/spread"
+	"recstream/internal/rounds"
 )
 
 // print writes tables for people.
 func (f *figures) print(w io.Writer) {
 	fmt.Fprintf(w, "ns a candidate, rows included; one thread of %d CPUs, %s; %d rounds: medians (least-largest)\n",
-		runtime.NumCPU(), runtime.Version(), f.rounds)
+		runtime.NumCPU(), runtime.Version(), f.options.Rounds)
 	for _, c := range f.cells {
 		f.printCell(w, c)
 	}
@@ -38,16 +38,16 @@ func (f *figures) printCell(w io.Writer, c *cell) {
 		l := &c.lanes[i]
 		fmt.Fprintf(t, "%s\t", l.about)
 		for count := range counts {
-			fmt.Fprintf(t, "%s\t", brief(spread.Of(l.ns[count])))
+			fmt.Fprintf(t, "%s\t", brief(rounds.SpreadOf(l.ns[count])))
 		}
-		fmt.Fprintf(t, "%.1f\t%.1f\t%.1f\t%s\t\n", ratios(l.ns[last], ours.ns[last]).Median,
+		fmt.Fprintf(t, "%.1f\t%.1f\t%.1f\t%s\t\n", rounds.Ratio(l.ns[last], ours.ns[last]).Median,
 			float64(l.bytes)/(1<<20), l.loading.Seconds()*1e3, f.prepared(c, l))
 	}
 	_ = t.Flush()
 	fmt.Fprintf(w, "recstream: %s, %.0f allocations a request.", ours.method, c.allocs)
 	for _, rival := range rivals {
 		if theirs := c.best(last, rival.peers...); theirs != nil {
-			r := ratios(theirs.ns[last], ours.ns[last])
+			r := rounds.Ratio(theirs.ns[last], ours.ns[last])
 			fmt.Fprintf(w, " %s takes %.1f (%.1f-%.1f) times as long.", rival.about, r.Median, r.Least, r.Largest)
 		}
 	}
@@ -64,7 +64,7 @@ func (f *figures) prepared(c *cell, l *lane) string {
 }
 
 // brief writes a spread with as many decimals as matter.
-func brief(s spread.Spread) string {
+func brief(s rounds.Spread) string {
 	if s.Median < 100 {
 		return fmt.Sprintf("%.1f (%.1f-%.1f)", s.Median, s.Least, s.Largest)
 	}
@@ -78,12 +78,12 @@ func (f *figures) printExplained(w io.Writer) {
 	fmt.Fprintln(t, "\trecstream\tLightGBM\ttimes ours\t")
 	for i := range f.explained {
 		e := &f.explained[i]
-		fmt.Fprintf(t, "%s\t%s\t", e.model, brief(spread.Of(e.ours)))
+		fmt.Fprintf(t, "%s\t%s\t", e.model, brief(rounds.SpreadOf(e.ours)))
 		if len(e.lightGBM) == 0 {
 			fmt.Fprintln(t, "-\t-\t")
 			continue
 		}
-		fmt.Fprintf(t, "%s\t%.1f\t\n", brief(spread.Of(e.lightGBM)), ratios(e.lightGBM, e.ours).Median)
+		fmt.Fprintf(t, "%s\t%.1f\t\n", brief(rounds.SpreadOf(e.lightGBM)), rounds.Ratio(e.lightGBM, e.ours).Median)
 	}
 	_ = t.Flush()
 }

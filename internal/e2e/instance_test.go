@@ -1,22 +1,22 @@
 package e2e
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"recstream/internal/logbook"
 )
 
 // instance is a running "recstream serve".
 type instance struct {
 	cmd  *exec.Cmd
-	log  *syncBuffer
+	log  book
 	done chan struct{} // closed when the process has ended
 	err  error         // of the process, once done
 }
@@ -30,7 +30,7 @@ func (s *stack) serve(t *testing.T, extraEnv ...string) *instance {
 // serveProgram starts an instance of another build of the program.
 func (s *stack) serveProgram(t *testing.T, path string, extraEnv ...string) *instance {
 	t.Helper()
-	i := &instance{cmd: exec.Command(path, "serve"), log: new(syncBuffer), done: make(chan struct{})}
+	i := &instance{cmd: exec.Command(path, "serve"), log: book{new(logbook.Book)}, done: make(chan struct{})}
 	i.cmd.Env = append(append([]string{}, s.env...), extraEnv...)
 	i.cmd.Stdout, i.cmd.Stderr = i.log, i.log
 	i.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -92,26 +92,11 @@ func (i *instance) peakMemory(t *testing.T) int {
 	return 0
 }
 
-// syncBuffer is a buffer that a process writes to while the test reads.
-type syncBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
-}
+// book is the log of an instance.
+type book struct{ *logbook.Book }
 
 // tail returns the last n lines.
-func (b *syncBuffer) tail(n int) string {
+func (b book) tail(n int) string {
 	lines := strings.Split(strings.TrimSpace(b.String()), "\n")
 	return strings.Join(lines[max(0, len(lines)-n):], "\n")
 }

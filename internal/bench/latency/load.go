@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"recstream/internal/loadgen"
+	"recstream/internal/wait"
 	"recstream/schemas"
 )
 
@@ -37,7 +38,7 @@ func load(ctx context.Context, p path, rate int, length time.Duration) ([]time.D
 		var req schemas.Request
 		generator.Next(&req)
 		due := began.Add(time.Duration(float64(i) / float64(rate) * float64(time.Second)))
-		if err := sleepUntil(ctx, due); err != nil {
+		if err := wait.Until(ctx, due); err != nil {
 			asking.Wait()
 			return nil, err
 		}
@@ -53,15 +54,4 @@ func load(ctx context.Context, p path, rate int, length time.Duration) ([]time.D
 		return nil, fmt.Errorf("not all of %d requests were answered: %w", n, err)
 	}
 	return times, nil
-}
-
-func sleepUntil(ctx context.Context, due time.Time) error {
-	timer := time.NewTimer(time.Until(due))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

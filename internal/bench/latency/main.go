@@ -11,54 +11,27 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
-	"recstream/internal/devstack"
+	"recstream/internal/rounds"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "bench-http:", explain(err))
-		os.Exit(1)
-	}
-}
-
-// explain says what to do about an error, where that is known.
-func explain(err error) string {
-	switch {
-	case errors.Is(err, devstack.ErrNoKafka):
-		return "Apache Kafka is not installed: run 'scripts/kafka.sh install', then this again"
-	case errors.Is(err, devstack.ErrNoPostgres):
-		return "Postgres is not installed: run 'scripts/postgres.sh install', then this again"
-	}
-	return err.Error()
-}
+func main() { rounds.Main("bench-http", run) }
 
 // options are what the flags say.
 type options struct {
-	rounds  int
+	rounds.Options
 	rates   []int // requests a second
 	seconds float64
-	out     string
 }
 
-// run is the program with its surroundings given: a test or main calls it.
+// run is the program with its surroundings given.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	o, err := parseOptions(args, stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		return nil
-	}
 	if err != nil {
 		return err
 	}
@@ -66,22 +39,20 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := found.print(stdout); err != nil || o.out == "" {
+	if err := found.print(stdout); err != nil {
 		return err
 	}
-	return found.write(o.out)
+	return found.object().Write(o.Out)
 }
 
-// parseOptions reads the flags. Help was asked for where the error is flag.ErrHelp; it is printed then.
+// parseOptions reads the flags, as rounds.Options does.
 func parseOptions(args []string, stderr io.Writer) (o options, err error) {
-	set := flag.NewFlagSet("latency", flag.ContinueOnError)
-	set.SetOutput(stderr)
+	set := rounds.Flags("latency", stderr)
 	var rates string
-	set.IntVar(&o.rounds, "rounds", 5, "rounds of each path at each rate")
 	set.StringVar(&rates, "rates", "50,500", "requests a second, separated by commas")
 	set.Float64Var(&o.seconds, "seconds", 4, "length of a round")
-	set.StringVar(&o.out, "out", "", "write the figures to this `file`, as one JSON object")
-	if err := set.Parse(args); err != nil {
+	o.Rounds = 5
+	if err := o.Parse(set, args); err != nil {
 		return o, err
 	}
 	for text := range strings.SplitSeq(rates, ",") {
@@ -91,8 +62,8 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 		}
 		o.rates = append(o.rates, rate)
 	}
-	if set.NArg() > 0 || o.rounds < 1 || o.seconds <= 0 {
-		return o, errors.New("-rounds must be at least 1 and -seconds above 0, without further arguments")
+	if o.seconds <= 0 {
+		return o, errors.New("-seconds must be more than 0")
 	}
 	return o, nil
 }
@@ -107,13 +78,13 @@ func measure(ctx context.Context, o options, stderr io.Writer) (*figures, error)
 	web, topic := newWebPath(s.url), newTopicPath(s)
 	defer web.start(ctx)()
 	defer topic.start(ctx)()
-	return rounds(ctx, o, []path{web, topic}, stderr)
+	return takeTurns(ctx, o, []path{web, topic}, stderr)
 }
 
-// rounds has the paths take turns.
-func rounds(ctx context.Context, o options, paths []path, stderr io.Writer) (*figures, error) {
+// takeTurns has the paths take turns.
+func takeTurns(ctx context.Context, o options, paths []path, stderr io.Writer) (*figures, error) {
 	found := newFigures()
-	for round := range o.rounds + 1 { // the first is to warm up
+	for round := range o.Rounds + 1 { // the first is to warm up
 		for _, rate := range o.rates {
 			for _, p := range paths {
 				times, err := load(ctx, p, rate, time.Duration(o.seconds*float64(time.Second)))
@@ -125,7 +96,7 @@ func rounds(ctx context.Context, o options, paths []path, stderr io.Writer) (*fi
 				}
 			}
 		}
-		fmt.Fprintf(stderr, "round %d of %d\n", round, o.rounds)
+		fmt.Fprintf(stderr, "round %d of %d\n", round, o.Rounds)
 	}
 	return found, nil
 }

@@ -2,16 +2,14 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"recstream/internal/wait"
 	"recstream/schemas"
 )
 
@@ -49,7 +47,7 @@ func (s *slow) ask(ctx context.Context, _ *schemas.Request) error {
 	if s.asked.Swap(true) {
 		return s.err
 	}
-	return sleepUntil(ctx, time.Now().Add(50*time.Millisecond))
+	return wait.For(ctx, 50*time.Millisecond)
 }
 
 // TestLoadDoesNotWait wants requests to be sent while an earlier one is not answered.
@@ -75,14 +73,8 @@ func TestFigures(t *testing.T) {
 	if err := f.print(&table); err != nil || !strings.Contains(table.String(), "http  50          2.00 (1.00 to 3.00)  20.00 (10.00 to 30.00)") {
 		t.Errorf("%s %v", &table, err)
 	}
-	file := filepath.Join(t.TempDir(), "f.json")
-	if err := f.write(file); err != nil {
-		t.Fatal(err)
-	}
-	text, err := os.ReadFile(file)
-	var flat map[string]float64
-	if err != nil || json.Unmarshal(text, &flat) != nil || flat["http_50_per_s_p50_ms"] != 2 || flat["http_50_per_s_p99_ms"] != 20 || len(flat) != 2 {
-		t.Errorf("%s %v", text, err)
+	if flat := f.object(); flat["http_50_per_s_p50_ms"] != 2.0 || flat["http_50_per_s_p99_ms"] != 20.0 || len(flat) != 2 {
+		t.Error(flat)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"recstream/internal/tail"
+	"recstream/internal/wait"
 	"recstream/producer"
 	"recstream/schemas"
 )
@@ -81,7 +82,7 @@ func (p *topicPath) start(ctx context.Context) (stop func()) {
 	var running sync.WaitGroup
 	running.Go(func() { p.publisher.Run(ctx) })
 	running.Go(func() { p.results.Run(ctx, func() bool { return p.count.Load() > 0 }, p.take) })
-	for !p.results.Whole() && sleepUntil(ctx, time.Now().Add(10*time.Millisecond)) == nil {
+	for !p.results.Whole() && wait.For(ctx, 10*time.Millisecond) == nil {
 		continue
 	}
 	return func() {

@@ -1,15 +1,13 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"text/tabwriter"
 	"time"
 
-	"recstream/internal/spread"
+	"recstream/internal/rounds"
 )
 
 // percentiles are those that are told.
@@ -55,7 +53,7 @@ func (f *figures) print(w io.Writer) error {
 	for _, s := range f.order {
 		fmt.Fprintf(table, "%s\t%d", s.path, s.rate)
 		for _, p := range percentiles {
-			v := spread.Of(f.rounds[s][p])
+			v := rounds.SpreadOf(f.rounds[s][p])
 			fmt.Fprintf(table, "\t%.2f (%.2f to %.2f)", v.Median, v.Least, v.Largest)
 		}
 		fmt.Fprintln(table)
@@ -63,17 +61,13 @@ func (f *figures) print(w io.Writer) error {
 	return table.Flush()
 }
 
-// write writes the medians as one flat JSON object.
-func (f *figures) write(file string) error {
-	flat := map[string]float64{}
+// object returns the medians by name.
+func (f *figures) object() rounds.Figures {
+	flat := rounds.Figures{}
 	for _, s := range f.order {
 		for _, p := range percentiles {
-			flat[fmt.Sprintf("%s_%d_per_s_p%g_ms", s.path, s.rate, p)] = spread.Of(f.rounds[s][p]).Median
+			flat[fmt.Sprintf("%s_%d_per_s_p%g_ms", s.path, s.rate, p)] = rounds.SpreadOf(f.rounds[s][p]).Median
 		}
 	}
-	text, err := json.MarshalIndent(flat, "", "  ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(file, append(text, '\n'), 0o644)
+	return flat
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"net/http"
@@ -9,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"sync"
 	"syscall"
 	"time"
 
@@ -17,6 +15,8 @@ import (
 
 	"recstream/internal/demo"
 	"recstream/internal/devstack"
+	"recstream/internal/logbook"
+	"recstream/internal/wait"
 )
 
 // stack is the servers, and one instance of the program.
@@ -27,7 +27,7 @@ type stack struct {
 	transport *kafka.Transport
 	instance  *exec.Cmd
 	ended     chan struct{} // closed when the instance has ended
-	log       syncBuffer    // of the instance
+	log       logbook.Book  // of the instance
 	url       string        // of the instance
 }
 
@@ -97,19 +97,19 @@ func (s *stack) awaitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	for {
-		if found := listening.FindSubmatch(s.log.bytes()); found != nil {
-			s.url = "http://" + string(found[1])
+		if found := listening.FindStringSubmatch(s.log.String()); found != nil {
+			s.url = "http://" + found[1]
 			if isReady(ctx, s.url) {
 				return nil
 			}
 		}
 		select {
 		case <-s.ended:
-			return fmt.Errorf("the instance has ended:\n%s", s.log.bytes())
+			return fmt.Errorf("the instance has ended:\n%s", &s.log)
 		default:
 		}
-		if err := sleepUntil(ctx, time.Now().Add(50*time.Millisecond)); err != nil {
-			return fmt.Errorf("the instance does not get ready: %w\n%s", err, s.log.bytes())
+		if err := wait.For(ctx, 50*time.Millisecond); err != nil {
+			return fmt.Errorf("the instance does not get ready: %w\n%s", err, &s.log)
 		}
 	}
 }
@@ -141,22 +141,4 @@ func (s *stack) close() {
 		_ = s.kafka.Close()
 	}
 	_ = os.RemoveAll(s.dir)
-}
-
-// syncBuffer is a buffer that a process writes to while somebody reads.
-type syncBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *syncBuffer) bytes() []byte {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return bytes.Clone(b.buf.Bytes())
 }

@@ -1,4 +1,4 @@
-package spread
+package rounds
 
 import (
 	"math"
@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestOf(t *testing.T) {
+func TestSpreadOf(t *testing.T) {
 	tests := map[string]struct {
 		values []float64
 		want   Spread
@@ -18,7 +18,7 @@ func TestOf(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			given := slices.Clone(tt.values)
-			if got := Of(tt.values); got != tt.want {
+			if got := SpreadOf(tt.values); got != tt.want {
 				t.Errorf("got %v, want %v", got, tt.want)
 			}
 			if !slices.Equal(given, tt.values) {
@@ -26,7 +26,7 @@ func TestOf(t *testing.T) {
 			}
 		})
 	}
-	if got := Of(nil); !math.IsNaN(got.Median) {
+	if got := SpreadOf(nil); !math.IsNaN(got.Median) {
 		t.Errorf("median of nothing: %v", got.Median)
 	}
 }

@@ -1,4 +1,4 @@
-package spread
+package rounds
 
 import (
 	"context"
@@ -7,18 +7,18 @@ import (
 	"time"
 )
 
-// TakeTurns calls functions in turns, round by round, each as often in a turn as takes that long, at least. It
-// returns nanoseconds of processor time a call, by function and round. An error is a function's, or that of ctx.
-func TakeTurns(ctx context.Context, rounds int, atLeast time.Duration, functions []func() error) ([][]float64, error) {
+// TakeTurns calls functions in turns, round by round, each as often in a turn as takes a Turn, at least. It returns
+// nanoseconds of processor time a call, by function and round. An error is a function's, or that of ctx.
+func (o *Options) TakeTurns(ctx context.Context, functions ...func() error) ([][]float64, error) {
 	times := make([]int, len(functions))
 	for i, f := range functions {
 		var err error
-		if times[i], err = calibrate(ctx, atLeast, f); err != nil {
+		if times[i], err = calibrate(ctx, o.Turn, f); err != nil {
 			return nil, err
 		}
 	}
 	ns := make([][]float64, len(functions))
-	for range rounds {
+	for range o.Rounds {
 		for i, f := range functions {
 			took, err := repeat(ctx, times[i], f)
 			if err != nil {
@@ -28,6 +28,14 @@ func TakeTurns(ctx context.Context, rounds int, atLeast time.Duration, functions
 		}
 	}
 	return ns, nil
+}
+
+// Microseconds turns nanoseconds into microseconds, in place, and returns them.
+func Microseconds(ns []float64) []float64 {
+	for i := range ns {
+		ns[i] /= 1e3
+	}
+	return ns
 }
 
 // calibrate finds out how many calls take that long, which warms up too.
