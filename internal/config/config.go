@@ -16,7 +16,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"recstream/schemas"
@@ -195,7 +194,7 @@ func Load(path string, environ []string) (Config, error) {
 	cfg := Default()
 	d := &decoder{}
 	if path != "" {
-		text, err := os.ReadFile(path)
+		text, err := readFile(path)
 		if err != nil {
 			return Config{}, fmt.Errorf("read configuration: %w", err)
 		}
@@ -208,7 +207,7 @@ func Load(path string, environ []string) (Config, error) {
 		d.invalid(invalid.Problems)
 	}
 	if len(d.problems) > 0 {
-		return Config{}, &Error{Settings, d.problems}
+		return Config{}, &Error{Settings, atMost(maxProblems, d.problems)}
 	}
 	return cfg, nil
 }

@@ -2,7 +2,9 @@ package config
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
+	"unicode/utf8"
 )
 
 // Problem is one mistake in a text.
@@ -48,6 +50,40 @@ func (p Problem) String() string {
 		text += fmt.Sprintf(" (%s:%d)", p.File, p.Line)
 	}
 	return text
+}
+
+// Limits of what is said of mistakes.
+const (
+	maxProblems = 50
+	maxQuoted   = 80 // bytes of a text that is repeated
+)
+
+// atMost returns the first problems, with their quotations shortened, and says if there are more.
+func atMost(limit int, problems []Problem) []Problem {
+	if len(problems) > limit {
+		problems = append(problems[:limit:limit], Problem{Where: "and more", Text: fmt.Sprintf("mend these %d first", limit)})
+	}
+	for i := range problems {
+		problems[i].Text = quotation.ReplaceAllStringFunc(problems[i].Text, func(q string) string {
+			return `"` + shortened(q[1:len(q)-1]) + `"`
+		})
+	}
+	return problems
+}
+
+// quotation is what %q writes.
+var quotation = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
+
+// shortened cuts a text to maxQuoted bytes, between two characters.
+func shortened(text string) string {
+	if len(text) <= maxQuoted {
+		return text
+	}
+	end := maxQuoted
+	for end > 0 && !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end] + "…"
 }
 
 // didYouMean returns "; did you mean NAME?" for the known name nearest to the given one,

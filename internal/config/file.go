@@ -42,6 +42,9 @@ func (d *decoder) section(node ast.Node, dst reflect.Value, path string) {
 		return
 	}
 	for _, entry := range mapping.Values {
+		if d.full() {
+			return
+		}
 		d.entry(entry, dst, path)
 	}
 }
@@ -61,7 +64,7 @@ func (d *decoder) entry(entry *ast.MappingValueNode, dst reflect.Value, path str
 	field, known := fieldByKey(dst, key)
 	switch {
 	case !known:
-		d.refuse(entry.Key, name, "no such setting"+didYouMean(key, keys(dst.Type())))
+		d.refuse(entry.Key, name, "no such setting"+didYouMean(shortened(key), keys(dst.Type())))
 	case isSection(field.Type()):
 		d.section(entry.Value, field, name)
 	case isEmpty(entry.Value):
@@ -84,6 +87,9 @@ func (d *decoder) list(node ast.Node, dst reflect.Value, path string) {
 	}
 	list := reflect.Zero(dst.Type())
 	for i, node := range sequence.Values {
+		if d.full() {
+			return
+		}
 		element, name := reflect.New(dst.Type().Elem()).Elem(), fmt.Sprintf("%s[%d]", path, i)
 		d.lines[name] = node.GetToken().Position.Line
 		switch {
@@ -112,8 +118,11 @@ func (d *decoder) refuse(node ast.Node, path, text string) {
 	if path == "" {
 		path = "the whole file"
 	}
-	d.problems = append(d.problems, Problem{path, text, d.file, node.GetToken().Position.Line})
+	d.problems = append(d.problems, Problem{shortened(path), text, d.file, node.GetToken().Position.Line})
 }
+
+// full reports whether more mistakes were found than are told.
+func (d *decoder) full() bool { return len(d.problems) > maxProblems }
 
 // invalid adds what is wrong with values that could be read; the others were refused before.
 func (d *decoder) invalid(problems []Problem) {

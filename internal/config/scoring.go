@@ -3,8 +3,6 @@ package config
 import (
 	"cmp"
 	"fmt"
-	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -27,14 +25,10 @@ func LoadScoring(path string) (scoring.Params, []byte, error) {
 	return params, text, err
 }
 
-// ReadScoring returns the text of the file at path, no more of it than shows that it is too large.
+// ReadScoring returns the text of the file at path, no more of it than shows that it is too large. What is no regular
+// file is an error.
 func ReadScoring(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("read scoring parameters: %w", err)
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
+	text, err := readFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("read scoring parameters: %w", err)
 	}
@@ -61,7 +55,7 @@ func overlay(params scoring.Params, file string, text []byte) (scoring.Params, e
 		return params, nil
 	}
 	slices.SortStableFunc(d.problems, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
-	return scoring.Params{}, &Error{ScoringParameters, d.problems}
+	return scoring.Params{}, &Error{ScoringParameters, atMost(maxProblems, d.problems)}
 }
 
 // flatten makes problems of errors of the form "path: text", joined or not.

@@ -101,7 +101,10 @@ func TestScoringMistakes(t *testing.T) {
 		"several documents":     {"max_items: 1\n---\nmax_items: 2\n", "FILE: holds several YAML documents; one is allowed"},
 		"syntax":                {"max_items: 1\nrank: [\n", "FILE:2: "},
 		"deep":                  {"max_items: 1\nrank: " + strings.Repeat("{a: ", 1000), "FILE: nests deeper than 32 (FILE:2)"},
-		"large":                 {strings.Repeat("# a comment\n", 1<<17), "FILE: is larger than 1048576 bytes"},
+		"large":                 {strings.Repeat("# a comment\n", 1<<17), "FILE: is larger than 262144 bytes"},
+		"no UTF-8":              {"max_items: 1\n# caf\xe9\n", "FILE: has a byte that is no text in UTF-8; save the file as UTF-8 (FILE:2)"},
+		"half a character":      {"max_items: 1 # \xc3\n\xa9", "FILE: has a byte that is no text in UTF-8; save the file as UTF-8 (FILE:1)"},
+		"NUL":                   {"\n\nmax_items: 1 # \x00\n", "FILE: has a byte that is no text in UTF-8; save the file as UTF-8 (FILE:3)"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -81,12 +81,18 @@ func withRequestID(event []byte, id string) []byte {
 			break
 		}
 		name = name.Clone()
-		if value, err = in.ReadValue(); err == nil && !(string(name) == `"request_id"` && string(value) == "null") {
+		if value, err = in.ReadValue(); err == nil && !(isName(name, "request_id") && string(value) == "null") {
 			fmt.Fprintf(&out, ",%s:%s", name, value)
 		}
 	}
 	out.WriteByte('}')
 	return out.Bytes()
+}
+
+// isName reports whether a quoted name is that one, however it is escaped.
+func isName(quoted jsontext.Value, name string) bool {
+	plain, err := jsontext.AppendUnquote(nil, quoted)
+	return err == nil && string(plain) == name
 }
 
 // newUUID returns a random UUID, version 4 of RFC 9562.

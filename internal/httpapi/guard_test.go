@@ -39,6 +39,7 @@ func TestTokens(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for _, call := range [][3]string{{"POST", post, "{}"}, {"GET", "/v1/items/film-1", ""}, {"GET", "/v1/status", ""},
 				{"GET", "/v1/models", ""}, {"GET", "/openapi.json", ""}, {"GET", "/metrics", ""}, {"GET", "/nowhere", ""},
+				{"GET", "//v1/status", ""}, {"GET", "/v1/items/../status", ""},
 				{"POST", "/v1/feedback", `{"request_id":"r","item_id":"i","action":"click"}`}} {
 				a := b.send(t, call[0], call[1], call[2], "Authorization", test.header)
 				if refused := a.StatusCode == http.StatusUnauthorized; refused == test.ok {

@@ -47,6 +47,7 @@ func TestRequestIDIsMadeWhereThereIsNone(t *testing.T) {
 		"null":           ` {"user_id":"ada", "request_id" : null,"exclude":["a\"b"]} `,
 		"nothing at all": ` {} `,
 		"only null":      `{"request_id":null}`,
+		"escaped name":   `{"request_\u0069d":null}`,
 	}
 	for name, body := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"path"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -55,8 +56,22 @@ func (s *Server) routes() http.Handler {
 	for _, r := range list {
 		mux.Handle(r.path, s.handle(r))
 	}
-	mux.Handle("/", s.handle(route{"", known, nil}))
-	return mux
+	nowhere := s.handle(route{"", known, nil})
+	mux.Handle("/", nowhere)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !isClean(r.URL.EscapedPath()) {
+			nowhere.ServeHTTP(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// isClean reports whether a path has no empty segments and none of dots. The mux would redirect others before it asks
+// who calls.
+func isClean(escaped string) bool {
+	clean := path.Clean(escaped)
+	return strings.HasPrefix(escaped, "/") && (escaped == clean || clean != "/" && escaped == clean+"/")
 }
 
 // handle makes a route's handler.

@@ -23,6 +23,12 @@ func TestUnknownPathsAndMethods(t *testing.T) {
 		"unknown":         {"GET", "/v2/items/x", 404, ""},
 		"below an item":   {"GET", "/v1/items/x/y", 404, ""},
 		"no id":           {"GET", "/v1/items/", 404, ""},
+		"two slashes":     {"GET", "//v1/status", 404, ""},
+		"only slashes":    {"GET", "//", 404, ""},
+		"two dots":        {"GET", "/v1/items/../status", 404, ""},
+		"dots at the end": {"POST", "/v1/models/..", 404, ""},
+		"one dot":         {"GET", "/./healthz", 404, ""},
+		"slash at end":    {"GET", "/v1/status/", 404, ""},
 		"delete":          {"DELETE", post, 405, "POST"},
 		"get of a post":   {"GET", post, 405, "POST"},
 		"put":             {"PUT", post + "/r1", 405, "GET, HEAD"},
@@ -35,6 +41,9 @@ func TestUnknownPathsAndMethods(t *testing.T) {
 			a := b.send(t, test.method, test.path, "")
 			if a.StatusCode != test.status || a.Header.Get("Allow") != test.allow {
 				t.Errorf("%s, allow %q", a.Status, a.Header.Get("Allow"))
+			}
+			if from := a.Request.Response; from != nil {
+				t.Errorf("%s to %s", from.Status, from.Header.Get("Location"))
 			}
 		})
 	}

@@ -37,7 +37,7 @@ type Params struct {
 	Hangups  <-chan os.Signal // each makes Run look at once; nil is none
 	Log      *slog.Logger
 
-	began   bool     // what the engine begins with is stored
+	began   bool     // what the engine begins with is, or was, pending
 	seen    []byte   // the text that was judged last; nil looks again
 	pending *pending // good, and not in force or not in the store yet
 
@@ -77,11 +77,7 @@ func (p *Params) Run(ctx context.Context) {
 // next look. A file that cannot be used is logged, not returned.
 func (p *Params) Refresh(ctx context.Context) error {
 	if !p.began {
-		p.pending = &pending{version: p.Engine.ConfigVersion(), text: p.Text}
-		if err := p.activate(ctx); err != nil {
-			return err
-		}
-		p.began, p.seen = true, p.Text
+		p.began, p.seen, p.pending = true, p.Text, p.first()
 	}
 	if p.Path != "" {
 		p.look(ctx)
@@ -94,7 +90,7 @@ func (p *Params) look(ctx context.Context) {
 	text, err := config.ReadScoring(p.Path)
 	if err != nil {
 		p.seen = nil
-		p.refuse(err)
+		p.giveUp(err)
 		return
 	}
 	if p.seen != nil && bytes.Equal(text, p.seen) || !p.settled(ctx, text) {
@@ -103,11 +99,26 @@ func (p *Params) look(ctx context.Context) {
 	p.seen = text
 	params, err := config.ParseScoring(p.Path, text)
 	if err != nil {
-		p.refuse(err)
+		p.giveUp(err)
 		return
 	}
 	p.refuse(nil)
 	p.pending = &pending{params, params.Version(), text}
+}
+
+// first is what the engine begins with.
+func (p *Params) first() *pending {
+	return &pending{version: p.Engine.ConfigVersion(), text: p.Text}
+}
+
+// giveUp drops what is pending, as the file says it no more. What the engine began with is stored all the same, if
+// nothing is yet: no instance decides under a version that nobody can look up.
+func (p *Params) giveUp(err error) {
+	p.refuse(err)
+	p.pending = nil
+	if p.State().Version == "" {
+		p.pending = p.first()
+	}
 }
 
 // settled reports whether the file still has that text a moment later.

@@ -22,6 +22,8 @@ type drawer struct {
 	texts map[string]string // by version
 	steps []string
 	fail  error
+
+	refused string // a text that is never taken
 }
 
 func (d *drawer) SaveConfig(_ context.Context, version, text string) error {
@@ -29,6 +31,9 @@ func (d *drawer) SaveConfig(_ context.Context, version, text string) error {
 	defer d.mu.Unlock()
 	if d.fail != nil {
 		return d.fail
+	}
+	if text == d.refused {
+		return errors.New("no such text")
 	}
 	d.steps = append(d.steps, "save "+version)
 	if _, ok := d.texts[version]; !ok {
@@ -147,6 +152,57 @@ func TestParamsAreStoredBeforeTheyAreInForce(t *testing.T) {
 	want := "save " + versionOf(t, "max_items: 9") + ", save " + eight + ", set " + eight
 	if got := strings.Join(store.steps, ", "); got != want {
 		t.Errorf("steps %s, want %s", got, want)
+	}
+}
+
+// TestParamsThatWaitAreGivenUp takes the store away, and changes the file to something bad before it is back.
+func TestParamsThatWaitAreGivenUp(t *testing.T) {
+	for name, spoil := range map[string]func(*testing.T, *Params){
+		"wrong":   func(t *testing.T, p *Params) { write(t, p.Path, "max_items: 0\n") },
+		"no text": func(t *testing.T, p *Params) { write(t, p.Path, "max_items: 7 # \xff\n") },
+		"removed": func(t *testing.T, p *Params) { must(t, os.Remove(p.Path)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, store, _ := newParams(t, "max_items: 9\n")
+			must(t, p.Refresh(t.Context()))
+			store.fail = errors.New("away")
+			write(t, p.Path, "max_items: 8\n")
+			if err := p.Refresh(t.Context()); !errors.Is(err, store.fail) {
+				t.Fatalf("error %v", err)
+			}
+			spoil(t, p)
+			must(t, p.Refresh(t.Context()))
+			store.fail = nil
+			must(t, p.Refresh(t.Context()))
+			nine := versionOf(t, "max_items: 9")
+			if got := p.State(); p.Engine.ConfigVersion() != nine || got.Version != nine || got.Refused == "" || len(store.texts) != 1 {
+				t.Errorf("%+v with %s in force, kept %v", got, p.Engine.ConfigVersion(), store.texts)
+			}
+			write(t, p.Path, "max_items: 8\n")
+			must(t, p.Refresh(t.Context()))
+			if eight := versionOf(t, "max_items: 8"); p.State().Version != eight {
+				t.Errorf("mended: %+v, want %s", p.State(), eight)
+			}
+		})
+	}
+}
+
+// TestParamsAreMendedBeforeTheFirstAreStored has a first text that the store never takes.
+func TestParamsAreMendedBeforeTheFirstAreStored(t *testing.T) {
+	const first, mended = "max_items: 9\n", "max_items: 8\n"
+	p, store, _ := newParams(t, first)
+	store.refused = first
+	if err := p.Refresh(t.Context()); err == nil {
+		t.Fatal("the first text is taken")
+	}
+	write(t, p.Path, "max_items: 0\n")
+	if err := p.Refresh(t.Context()); err == nil || p.State().Refused == "" {
+		t.Fatalf("a bad file lets an instance begin with what is not stored: %v, %+v", err, p.State())
+	}
+	write(t, p.Path, mended)
+	must(t, p.Refresh(t.Context()))
+	if got := p.State(); got.Version != versionOf(t, mended) || p.Engine.ConfigVersion() != got.Version || got.Refused != "" {
+		t.Errorf("%+v with %s in force", got, p.Engine.ConfigVersion())
 	}
 }
 

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"time"
+	"unicode"
 )
 
 // Params say how scores are blended and how the best are chosen. They are configuration: the yaml tags are the
@@ -149,6 +151,8 @@ func (b *Boost) validate() error {
 	switch {
 	case b.Name == "":
 		return errors.New("name: is empty: name the rule")
+	case strings.ContainsFunc(b.Name, unicode.IsControl):
+		return fmt.Errorf("name: %q has a control character", b.Name)
 	case !finite(b.Add) || b.Add == 0:
 		return fmt.Errorf("add: %v is not a number other than 0", b.Add)
 	case math.Abs(b.Add) > MaxWeight:
