@@ -89,6 +89,7 @@ func TestValidateNamesTheField(t *testing.T) {
 		{"near_identical:", func(p *Params) { p.NearIdentical = 0 }},
 		{"boosts:", func(p *Params) { p.Boosts = make([]Boost, MaxBoosts+1) }},
 		{"boosts[1].name:", boosted(func(b *Boost) { b.Name = "" })},
+		{"boosts[1].name:", boosted(func(b *Boost) { b.Name = "a\x00b" })},
 		{"boosts[1].add:", boosted(func(b *Boost) { b.Add = 0 })},
 		{"boosts[1].add:", boosted(func(b *Boost) { b.Add = 1e6 + 1 })},
 		{"boosts[1].add:", boosted(func(b *Boost) { b.Add = -1e6 - 1 })},
