@@ -12,6 +12,7 @@ import (
 	"recstream/consumer"
 	"recstream/internal/kafkaconn"
 	"recstream/internal/postgres"
+	"recstream/internal/profiles"
 	"recstream/producer"
 	"recstream/schemas"
 )
@@ -30,7 +31,8 @@ func (s *session) stream(ctx context.Context, newScorer func() consumer.Scorer) 
 	if err != nil {
 		return err
 	}
-	cfg.Events = consumer.Requests{NewScorer: newScorer, Ledger: postgres.NewLedger(s.database, s.cfg.Kafka.Group, s.cfg.Ledger.LookBack)}
+	cfg.Events = consumer.Requests{NewScorer: newScorer, Ledger: postgres.NewLedger(s.database, s.cfg.Kafka.Group, s.cfg.Ledger.LookBack),
+		Profiles: profiles.NewCache(s.database, s.cfg.Profiles.CacheBytes, s.cfg.Profiles.CacheTTL, time.Now)}
 
 	running, stop := context.WithCancel(ctx)
 	defer stop()
