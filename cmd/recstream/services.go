@@ -46,7 +46,7 @@ func (p *pipeline) services() []*consumer.Service {
 	if p.cfg.Feedback.Enabled {
 		group := k.Group + feedbackSuffix
 		feedback := p.consumerConfig(group, k.Topics.Feedback)
-		feedback.Events = consumer.Feedback{Ledger: postgres.NewFeedbackLedger(p.database, group, p.applyFeedback, p.cfg.Popularity.HalfLife)}
+		feedback.Events = consumer.Feedback{Ledger: postgres.NewFeedbackLedger(p.database, group, p.applyFeedback, profile.Preference, p.cfg.Popularity.HalfLife)}
 		feedback.Observer = p.observed(k.Topics.Feedback, p.metrics.Feedback)
 		services = append(services, consumer.New(feedback))
 	}

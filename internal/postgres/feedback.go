@@ -18,15 +18,17 @@ import (
 type FeedbackLedger struct {
 	fences
 	apply    func(*schemas.Profile, *schemas.Feedback)
+	weight   func(*schemas.Feedback) float64
 	halfLife time.Duration
 }
 
 // NewFeedbackLedger returns the feedback ledger of a consumer group. apply brings a feedback into the profile of
 // its user; a new user's profile has nothing but the id. A panic of apply, or a profile with a number that is
-// not finite, makes the event one that is refused. halfLife, above 0, is the event time in which the popularity of
-// an item halves.
-func NewFeedbackLedger(db *Database, group string, apply func(*schemas.Profile, *schemas.Feedback), halfLife time.Duration) *FeedbackLedger {
-	return &FeedbackLedger{fences: fences{db: db, group: group}, apply: apply, halfLife: halfLife}
+// not finite, makes the event one that is refused. weight is what a feedback counts for its item's popularity, where
+// it is above 0; halfLife, above 0, is the event time in which that halves.
+func NewFeedbackLedger(db *Database, group string, apply func(*schemas.Profile, *schemas.Feedback),
+	weight func(*schemas.Feedback) float64, halfLife time.Duration) *FeedbackLedger {
+	return &FeedbackLedger{fences: fences{db: db, group: group}, apply: apply, weight: weight, halfLife: halfLife}
 }
 
 // Record stores a batch and moves the fence, in one transaction. It returns an error that is ErrFenced where that

@@ -28,10 +28,18 @@ func tally(p *schemas.Profile, f *schemas.Feedback) {
 	p.Genres = append(p.Genres, schemas.GenreWeight{Genre: f.ItemID, Weight: p.Activity})
 }
 
+// liking is a weight that differs by action and value, and is negative for what is disliked.
+func liking(f *schemas.Feedback) float64 {
+	if f.Action == schemas.ActionRating {
+		return min(2*(f.Value-3), 4)
+	}
+	return map[schemas.Action]float64{schemas.ActionClick: 1, schemas.ActionPlay: 2, schemas.ActionComplete: 4, schemas.ActionDismiss: -3}[f.Action]
+}
+
 // newFeedbackLedger returns a ledger whose fences of partitions 0 to 3 stand at 0. The days are given partitions.
 func newFeedbackLedger(t testing.TB, db *Database, apply func(*schemas.Profile, *schemas.Feedback), days ...time.Time) *FeedbackLedger {
 	t.Helper()
-	l := NewFeedbackLedger(db, feedbackGroup, apply, tenDays)
+	l := NewFeedbackLedger(db, feedbackGroup, apply, liking, tenDays)
 	for partition := range 4 {
 		must(t, l.SetFence(deadline(t), feedbackTopic, partition, 0))
 	}

@@ -10,18 +10,6 @@ import (
 	"recstream/schemas"
 )
 
-// What outcomes count for an item's popularity: as much as they add to a profile's genres where they say that
-// the item was liked, and nothing else. A rating counts ratingScale·(value-ratingMiddle), at most ratingLimit.
-const (
-	clickWeight    = 1
-	playWeight     = 2
-	completeWeight = 4
-
-	ratingScale  = 2
-	ratingMiddle = 3
-	ratingLimit  = 4
-)
-
 // contextLookBack is how long before its feedback a request may have been decided, and maxLateness how late the
 // feedback may come. The context of others is not looked up and counts as unknown: each day further back costs a
 // look-up in its partition.
@@ -30,34 +18,15 @@ const (
 	maxLateness     = 7 * 24 * time.Hour
 )
 
-// outcomeWeight is what a feedback counts, 0 for nothing.
-func outcomeWeight(f *schemas.Feedback) float64 {
-	switch f.Action {
-	case schemas.ActionClick:
-		return clickWeight
-	case schemas.ActionPlay:
-		return playWeight
-	case schemas.ActionComplete:
-		return completeWeight
-	case schemas.ActionRating:
-		if f.Value > ratingMiddle { // NaN is not
-			return min(ratingScale*(f.Value-ratingMiddle), ratingLimit)
-		}
-		return 0
-	default:
-		return 0
-	}
-}
-
 // countPopularity adds what the events count to their items' popularity, each in the context of its request.
 func (l *FeedbackLedger) countPopularity(ctx context.Context, tx pgx.Tx, b schemas.FeedbackBatch, events []schemas.FeedbackEvent) error {
-	known, err := contextsOf(ctx, tx, events, b.ReceivedAt)
+	known, err := l.contextsOf(ctx, tx, events, b.ReceivedAt)
 	if err != nil {
 		return err
 	}
 	counts := popularityCounts{}
 	for _, e := range events {
-		if weight := outcomeWeight(e.Feedback); weight > 0 {
+		if weight := l.weight(e.Feedback); weight > 0 {
 			counts.add(known[e.RequestID].at(e.At, b.ReceivedAt), e.ItemID, weight, e.At, l.halfLife)
 		}
 	}
@@ -68,11 +37,11 @@ func (l *FeedbackLedger) countPopularity(ctx context.Context, tx pgx.Tx, b schem
 }
 
 // contextsOf returns the contexts of the requests of those events that count and are not too late.
-func contextsOf(ctx context.Context, tx pgx.Tx, events []schemas.FeedbackEvent, received time.Time) (map[string]requestContext, error) {
+func (l *FeedbackLedger) contextsOf(ctx context.Context, tx pgx.Tx, events []schemas.FeedbackEvent, received time.Time) (map[string]requestContext, error) {
 	var requests []string
 	earliest := received
 	for _, e := range events {
-		if outcomeWeight(e.Feedback) == 0 || isLate(e.At, received) {
+		if !(l.weight(e.Feedback) > 0) || isLate(e.At, received) {
 			continue
 		}
 		requests = append(requests, e.RequestID)

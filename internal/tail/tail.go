@@ -20,6 +20,7 @@ import (
 	"github.com/segmentio/kafka-go/protocol"
 
 	"recstream/consumer/committed"
+	"recstream/internal/wait"
 )
 
 // Config says what is followed. All fields are required.
@@ -67,14 +68,14 @@ func (t *Tail) Run(ctx context.Context, wanted func() bool, take func(value []by
 	defer running.Wait()
 	failures := newBackoff()
 	for {
-		wait := t.cfg.Refresh
+		pause := t.cfg.Refresh
 		if err := t.look(ctx, &running, wanted, take); err != nil {
-			wait = failures.NextBackOff()
-			t.cfg.Log.Debug("partitions not found, trying again", "topic", t.cfg.Topic, "wait", wait, "error", err)
+			pause = failures.NextBackOff()
+			t.cfg.Log.Debug("partitions not found, trying again", "topic", t.cfg.Topic, "wait", pause, "error", err)
 		} else {
 			failures.Reset()
 		}
-		if pause(ctx, wait) != nil {
+		if wait.For(ctx, pause) != nil {
 			return
 		}
 	}
@@ -158,9 +159,9 @@ func (r *reader) run(ctx context.Context) {
 			failures.Reset()
 			continue
 		}
-		wait := failures.NextBackOff()
-		r.log.Debug("not read, trying again", "offset", r.offset, "wait", wait, "error", err)
-		if pause(ctx, wait) != nil {
+		pause := failures.NextBackOff()
+		r.log.Debug("not read, trying again", "offset", r.offset, "wait", pause, "error", err)
+		if wait.For(ctx, pause) != nil {
 			return
 		}
 	}
@@ -235,15 +236,4 @@ func (r *reader) one(record *protocol.Record) (err error) {
 func newBackoff() *backoff.ExponentialBackOff {
 	return backoff.NewExponentialBackOff(backoff.WithInitialInterval(20*time.Millisecond), backoff.WithMultiplier(2),
 		backoff.WithMaxInterval(time.Second), backoff.WithMaxElapsedTime(0))
-}
-
-func pause(ctx context.Context, wait time.Duration) error {
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -66,7 +66,7 @@ func Apply(p *schemas.Profile, f *schemas.Feedback, it *schemas.Item, halfLife t
 	if it == nil {
 		return
 	}
-	addGenres(p, it.Genres, weight*preference(f))
+	addGenres(p, it.Genres, weight*Preference(f))
 	watched := f.Action == schemas.ActionPlay || f.Action == schemas.ActionComplete
 	if watched && it.DurationMin > 0 && !math.IsInf(it.DurationMin, 0) {
 		p.DurationSum += weight * it.DurationMin
@@ -103,8 +103,8 @@ func scale(p *schemas.Profile, factor float64) {
 	}
 }
 
-// preference is how much an event says that its item was liked.
-func preference(f *schemas.Feedback) float64 {
+// Preference is how much an event says that its item was liked; negative is disliked. The package comment has the table.
+func Preference(f *schemas.Feedback) float64 {
 	switch f.Action {
 	case schemas.ActionClick:
 		return clickWeight
