@@ -26,11 +26,15 @@ type Events interface {
 	handler(*settler) handler // for one worker
 }
 
-// Outbox publishes outcomes, for one worker. What was added leaves with Flush; after an error Flush is called
-// again and sends what is left.
+// Outbox publishes outcomes and commits offsets, for one worker.
 type Outbox interface {
+	// Committed returns the group's offset of the worker's partition, negative for none. What the partition's owner
+	// before had begun to publish is over by then: committed, or never to be.
+	Committed(context.Context) (int64, error)
 	Add(*schemas.Outcome)
-	Flush(context.Context) error
+	// Flush publishes what was added, commits next, the offset after what it came of, and forgets it. After an error
+	// Flush is called again with the same offset, and does what is left.
+	Flush(ctx context.Context, next int64) error
 }
 
 // Config holds what a service works with. All fields are required but Log, Observer and Dialer.
@@ -53,7 +57,7 @@ type Config struct {
 	RequestTimeout    time.Duration // of one request to a broker
 
 	Events     Events
-	OpenOutbox func(context.Context) (Outbox, error)
+	OpenOutbox func(context.Context, schemas.Assignment) (Outbox, error)
 	Now        func() time.Time
 	Log        *slog.Logger
 	Observer   Observer
@@ -66,8 +70,6 @@ type Service struct {
 	workers sync.WaitGroup
 	watch   watch
 	joined  atomic.Bool
-
-	committing sync.Mutex // held while an offset is committed
 }
 
 // New returns a service. The topic must exist when it runs.
@@ -169,7 +171,7 @@ func (s *Service) start(stop context.Context, generation *kafka.Generation) {
 		w := newWorker(s, generation, a.ID)
 		s.workers.Add(1)
 		generation.Start(func(ended context.Context) {
-			w.run(stop, ended, a.Offset)
+			w.run(stop, ended)
 			s.workers.Done()
 			if stop.Err() != nil {
 				<-ended.Done()

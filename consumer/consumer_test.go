@@ -250,17 +250,15 @@ func TestTroubleThatStaysCostsOneRebalanceAPause(t *testing.T) {
 	s := newInstance(t, broker)
 	var mu sync.Mutex
 	var failures []time.Time
-	s.cfg.OpenOutbox = func(context.Context) (Outbox, error) {
-		return s.newOutbox(func() error {
-			mu.Lock()
-			defer mu.Unlock()
-			failures = append(failures, time.Now())
-			if len(failures) > 2 {
-				return nil
-			}
-			return errPermanent
-		}), nil
-	}
+	s.onFlush(func() error {
+		mu.Lock()
+		defer mu.Unlock()
+		failures = append(failures, time.Now())
+		if len(failures) > 2 {
+			return nil
+		}
+		return errPermanent
+	})
 	s.start(t)
 	s.answers(t, 1)
 	s.stopped(t)
@@ -279,14 +277,12 @@ func TestPublishIsTriedAgain(t *testing.T) {
 	write(t, writer(t, broker), event("a"))
 	s := newInstance(t, broker)
 	failures := 2
-	s.cfg.OpenOutbox = func(context.Context) (Outbox, error) {
-		return s.newOutbox(func() error {
-			if failures--; failures >= 0 {
-				return errors.New("broker away")
-			}
-			return nil
-		}), nil
-	}
+	s.onFlush(func() error {
+		if failures--; failures >= 0 {
+			return errors.New("broker away")
+		}
+		return nil
+	})
 	s.start(t)
 	s.answers(t, 1)
 	s.stopped(t)
@@ -300,11 +296,11 @@ func TestPartitionIsOpenedWhenTheLedgerIsBack(t *testing.T) {
 	write(t, writer(t, broker), event("a"))
 	s := newInstance(t, broker)
 	opened := 0
-	s.cfg.OpenOutbox = func(context.Context) (Outbox, error) {
+	s.cfg.OpenOutbox = func(_ context.Context, of schemas.Assignment) (Outbox, error) {
 		if opened++; opened < 5 {
 			return nil, errors.New("broker away")
 		}
-		return s.newOutbox(nil), nil
+		return s.newOutbox(of, nil), nil
 	}
 	s.start(t)
 	s.answers(t, 1)

@@ -8,7 +8,7 @@
 //	settle.go    decodes, rejects, stores: Postgres first
 //	requests.go  looks requests up, scores them, stores their decisions
 //	feedback.go  stores feedback
-//	worker.go    publishes results and dead letters, then commits the offset
+//	worker.go    publishes results and dead letters and commits the offset, through its outbox
 //
 // It promises: an offset is committed only after everything before it is stored and published; a partition's
 // events are handled in order; a bad event becomes a dead letter and never stops a partition; an error that

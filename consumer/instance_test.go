@@ -12,6 +12,7 @@ import (
 
 	"recstream/internal/devstack"
 	"recstream/internal/logbook"
+	"recstream/schemas"
 )
 
 const group = "recstream"
@@ -38,14 +39,19 @@ func newInstance(t testing.TB, broker *devstack.Broker) *instance {
 		BatchRecords: 100, BatchBytes: 1 << 20, FetchMaxWait: 50 * time.Millisecond,
 		SessionTimeout: 2 * time.Second, HeartbeatInterval: 50 * time.Millisecond, DrainTimeout: 10 * time.Second,
 		StallWarning: time.Minute, RequestTimeout: 2 * time.Second,
-		OpenOutbox: func(context.Context) (Outbox, error) { return s.newOutbox(nil), nil },
-		Now:        time.Now, Log: s.book.Logger(),
+		Now: time.Now, Log: s.book.Logger(),
 	}
+	s.onFlush(nil)
 	return s
 }
 
-func (s *instance) newOutbox(flush func() error) *outbox {
-	return &outbox{mu: &s.mu, sent: &s.sent, flush: flush}
+// onFlush has outboxes ask before they flush.
+func (s *instance) onFlush(flush func() error) {
+	s.cfg.OpenOutbox = func(_ context.Context, of schemas.Assignment) (Outbox, error) { return s.newOutbox(of, flush), nil }
+}
+
+func (s *instance) newOutbox(of schemas.Assignment, flush func() error) *outbox {
+	return &outbox{client: s.cfg.Client, of: of, mu: &s.mu, sent: &s.sent, flush: flush}
 }
 
 // start runs the service until the test ends or stops it.

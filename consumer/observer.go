@@ -50,8 +50,7 @@ type Times struct {
 	Lookup  time.Duration // of request ids in the ledger, and of profiles
 	Decide  time.Duration
 	Store   time.Duration
-	Publish time.Duration
-	Commit  time.Duration
+	Publish time.Duration // the offset's commit included
 	Whole   time.Duration // from when a worker took the batch up
 }
 
@@ -60,7 +59,7 @@ func spend(on *time.Duration, since time.Time) { *on += time.Since(since) }
 
 // Stages returns the names of the stages that an observer can be told of.
 func Stages() []string {
-	return []string{stageOpen, stageFetch, stageSettle, stageStore, stagePublish, stageCommit}
+	return []string{stageOpen, stageFetch, stageSettle, stageStore, stagePublish}
 }
 
 // unobserved is the observer of a service that has none.

@@ -250,8 +250,10 @@ func (l *ledger) fence(partition int) int64 {
 	return l.fences[partition]
 }
 
-// outbox notes what is sent.
+// outbox notes what is sent, and commits for real.
 type outbox struct {
+	client *kafka.Client
+	of     schemas.Assignment
 	mu     *sync.Mutex
 	sent   *[]string // request ids, or rejection codes
 	queued []string
@@ -266,15 +268,31 @@ func (o *outbox) Add(out *schemas.Outcome) {
 	}
 }
 
-func (o *outbox) Flush(context.Context) error {
+func (o *outbox) Flush(ctx context.Context, next int64) error {
 	if o.flush != nil {
 		if err := o.flush(); err != nil {
 			return err
 		}
+	}
+	res, err := o.client.OffsetCommit(ctx, &kafka.OffsetCommitRequest{GroupID: o.of.Group, GenerationID: o.of.Generation,
+		MemberID: o.of.Member, Topics: map[string][]kafka.OffsetCommit{o.of.Topic: {{Partition: o.of.Partition, Offset: next}}}})
+	if err != nil {
+		return err
+	}
+	if res.Topics[o.of.Topic][0].Error != nil {
+		return errPermanent
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	*o.sent = append(*o.sent, o.queued...)
 	o.queued = nil
 	return nil
+}
+
+func (o *outbox) Committed(ctx context.Context) (int64, error) {
+	res, err := o.client.OffsetFetch(ctx, &kafka.OffsetFetchRequest{GroupID: o.of.Group, Topics: map[string][]int{o.of.Topic: {o.of.Partition}}})
+	if err != nil {
+		return 0, err
+	}
+	return res.Topics[o.of.Topic][0].CommittedOffset, res.Error
 }

@@ -27,9 +27,8 @@ type post struct {
 const (
 	stageIdle    = "idle"
 	stageOpen    = "open"
-	stageSettle  = "settle" // decode, look up, score, store
-	stagePublish = "publish"
-	stageCommit  = "commit"
+	stageSettle  = "settle"  // decode, look up, score, store
+	stagePublish = "publish" // results and dead letters, and the offset
 )
 
 // Stages that are not a worker's alone: of its fetcher, and within settle.

@@ -9,16 +9,17 @@ import (
 	"time"
 
 	"github.com/segmentio/kafka-go"
+
+	"recstream/schemas"
 )
 
 // worker sees the messages of one partition through, for as long as one generation of the group lasts.
 type worker struct {
-	cfg        *Config
-	log        *slog.Logger
-	watch      *watch
-	generation *kafka.Generation
-	committing *sync.Mutex // shared by all workers
-	partition  int
+	cfg       *Config
+	log       *slog.Logger
+	watch     *watch
+	of        schemas.Assignment
+	partition int
 
 	outbox Outbox
 	settler
@@ -27,13 +28,13 @@ type worker struct {
 func newWorker(s *Service, generation *kafka.Generation, partition int) *worker {
 	log := s.log.With(keyTopic, s.cfg.Topic, keyPartition, partition)
 	w := &worker{
-		cfg:        &s.cfg,
-		log:        log,
-		watch:      &s.watch,
-		generation: generation,
-		committing: &s.committing,
-		partition:  partition,
-		settler:    settler{cfg: &s.cfg, log: log, partition: partition},
+		cfg:   &s.cfg,
+		log:   log,
+		watch: &s.watch,
+		of: schemas.Assignment{Group: s.cfg.Group, Generation: int(generation.ID), Member: generation.MemberID,
+			Topic: s.cfg.Topic, Partition: partition},
+		partition: partition,
+		settler:   settler{cfg: &s.cfg, log: log, partition: partition},
 	}
 	w.settler.handler = s.cfg.Events.handler(&w.settler)
 	return w
@@ -45,7 +46,7 @@ const giveBackPause = time.Second
 
 // run works until we stop, until the generation ends, or until something is wrong that only a new generation can
 // mend. The batch in hand is then finished, within the drain timeout.
-func (w *worker) run(stop, ended context.Context, committed int64) {
+func (w *worker) run(stop, ended context.Context) {
 	defer w.cfg.observer().Closed(w.partition)
 	defer w.watch.leave(w.partition)
 	taking, stopTaking := context.WithCancel(ended)
@@ -62,7 +63,7 @@ func (w *worker) run(stop, ended context.Context, committed int64) {
 	defer release()
 
 	w.watch.enter(w.partition, stageOpen)
-	offset, err := w.open(taking, committed)
+	offset, err := w.open(taking)
 	if err == nil {
 		w.cfg.observer().Opened(w.partition, offset)
 		err = w.consume(taking, finishing, offset)
@@ -107,23 +108,30 @@ func (w *worker) finishing(taking, ended context.Context) (context.Context, cont
 	}
 }
 
-// open finds out where to begin and sets the fence where it must be moved.
-func (w *worker) open(ctx context.Context, committed int64) (offset int64, err error) {
+// open takes the partition over and finds out where to begin. The order matters: once the outbox is open, no owner
+// before can publish any more, and only then is what it has committed final.
+func (w *worker) open(ctx context.Context) (offset int64, err error) {
 	err = w.cfg.retry(ctx, w.log, stageOpen, func(int) error {
-		r, err := w.resume(ctx, committed)
+		if w.outbox, err = w.cfg.OpenOutbox(ctx, w.of); err != nil {
+			return err
+		}
+		r, err := w.resume(ctx)
 		if err != nil {
 			return err
 		}
 		offset, w.fence, w.known = r.offset, r.fence, r.known
-		w.outbox, err = w.cfg.OpenOutbox(ctx)
-		return err
+		return nil
 	})
 	return offset, err
 }
 
-func (w *worker) resume(ctx context.Context, committed int64) (resumption, error) {
-	p := position{committed: committed}
+// resume looks up how far the partition was read, and sets the fence where it must be moved.
+func (w *worker) resume(ctx context.Context) (resumption, error) {
+	var p position
 	var err error
+	if p.committed, err = w.outbox.Committed(ctx); err != nil {
+		return resumption{}, err
+	}
 	// The fence first: its last owner may still move it on, and the log's end is to be no older.
 	if p.fence, p.fenced, err = w.cfg.Events.fences().Fence(ctx, w.cfg.Topic, w.partition); err != nil {
 		return resumption{}, err
@@ -134,9 +142,9 @@ func (w *worker) resume(ctx context.Context, committed int64) (resumption, error
 	r := resume(p)
 	if r.note != "" {
 		if r.note == noteLost {
-			w.cfg.observer().Lost(p.first - committed)
+			w.cfg.observer().Lost(p.first - p.committed)
 		}
-		w.log.Error(r.note, "committed", committed, "fence", p.fence, "first", p.first, "last", p.last, keyOffset, r.offset)
+		w.log.Error(r.note, "committed", p.committed, "fence", p.fence, "first", p.first, "last", p.last, keyOffset, r.offset)
 	}
 	if r.moved {
 		err = w.cfg.Events.fences().SetFence(ctx, w.cfg.Topic, w.partition, r.fence)
@@ -173,7 +181,7 @@ func (w *worker) consume(taking, finishing context.Context, offset int64) error 
 	}
 }
 
-// finish sees a batch through: settled in the ledger, published, committed, reported.
+// finish sees a batch through: settled in the ledger, then published and committed, reported.
 func (w *worker) finish(ctx context.Context, b *batch) error {
 	w.times = Times{}
 	began := time.Now()
@@ -182,21 +190,16 @@ func (w *worker) finish(ctx context.Context, b *batch) error {
 		return err
 	}
 	w.watch.enter(w.partition, stagePublish)
-	if err := w.publish(ctx); err != nil {
-		return err
-	}
-	published := w.cfg.Now()
-	w.watch.enter(w.partition, stageCommit)
-	if err := w.commit(ctx, b.next); err != nil {
+	if err := w.publish(ctx, b.next); err != nil {
 		return err
 	}
 	spend(&w.times.Whole, began)
-	w.cfg.observer().Finished(&Report{Partition: w.partition, Next: b.next, Outcomes: w.outcomes, Published: published, Times: w.times})
+	w.cfg.observer().Finished(&Report{Partition: w.partition, Next: b.next, Outcomes: w.outcomes, Published: w.cfg.Now(), Times: w.times})
 	return nil
 }
 
-// publish sends what the batch came to.
-func (w *worker) publish(ctx context.Context) error {
+// publish sends what the batch came to and commits its offset.
+func (w *worker) publish(ctx context.Context, next int64) error {
 	for i := range w.outcomes {
 		if out := &w.outcomes[i]; out.Decision != nil || out.Rejection != nil { // stored feedback leaves nothing
 			w.outbox.Add(out)
@@ -204,24 +207,6 @@ func (w *worker) publish(ctx context.Context) error {
 	}
 	return w.cfg.retry(ctx, w.log, stagePublish, func(int) error {
 		defer spend(&w.times.Publish, time.Now())
-		return w.outbox.Flush(ctx)
+		return w.outbox.Flush(ctx, next)
 	})
-}
-
-// commit commits the partition's offset in the group's name. An error means that the generation has ended, or
-// that its connection has: either way the partition goes to whom the group gives it next.
-//
-// One worker commits at a time: the group has one connection, and kafka-go waits for an answer on it by
-// spinning while another's is due, at the price of a fifth of all processor time.
-func (w *worker) commit(ctx context.Context, next int64) error {
-	defer spend(&w.times.Commit, time.Now())
-	w.committing.Lock()
-	defer w.committing.Unlock()
-	if ctx.Err() != nil {
-		return fmt.Errorf("commit offset %d: %w", next, context.Cause(ctx))
-	}
-	if err := w.generation.CommitOffsets(map[string]map[int]int64{w.cfg.Topic: {w.partition: next}}); err != nil {
-		return fmt.Errorf("commit offset %d: %w", next, err)
-	}
-	return nil
 }

@@ -3,6 +3,7 @@ package producer
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
@@ -58,3 +59,32 @@ func isTooLarge(err error) bool {
 
 // isDuplicate says that the broker has the batch already.
 func isDuplicate(err error) bool { return errors.Is(err, kafka.DuplicateSequenceNumber) }
+
+// disownedError says that the partition belongs to another member of the group, or to a later generation of it.
+type disownedError struct{ err error }
+
+// Error names the operation that was refused.
+func (e *disownedError) Error() string {
+	return fmt.Sprintf("the partition was given to another owner: %v", e.err)
+}
+
+// Unwrap returns the cause.
+func (e *disownedError) Unwrap() error { return e.err }
+
+// Transient is false: whoever owns the partition now publishes what is left.
+func (e *disownedError) Transient() bool { return false }
+
+// disownedBy are the answers of a broker to a member of a generation that is over, and to a transactional producer
+// whose id has a later epoch or is forgotten.
+var disownedBy = []kafka.Error{
+	kafka.IllegalGeneration, kafka.UnknownMemberId, kafka.FencedInstanceID,
+	kafka.ProducerFenced, kafka.InvalidProducerEpoch, kafka.InvalidProducerIDMapping,
+}
+
+// disowned returns err, as a disownedError where it is such an answer.
+func disowned(err error) error {
+	if slices.ContainsFunc(disownedBy, func(code kafka.Error) bool { return errors.Is(err, code) }) {
+		return &disownedError{err}
+	}
+	return err
+}

@@ -36,7 +36,7 @@ func TestResultsArriveInOrderAtTheirKeysPartition(t *testing.T) {
 		o.Add(out)
 		want[user] = append(want[user], string(schemas.AppendResult(nil, out.Decision)))
 		if i%50 == 49 {
-			must(t, o.Flush(deadline(t)))
+			must(t, o.Flush(deadline(t), 1))
 		}
 	}
 	java := kgo.StickyKeyPartitioner(nil).ForTopic(results) // Java's default too
@@ -63,7 +63,7 @@ func TestRejectionLeavesAsDeadLetterAndRejectedResult(t *testing.T) {
 	named.Rejection.RequestID, named.Rejection.UserID = "r", "ada"
 	o.Add(anonymous)
 	o.Add(named)
-	must(t, o.Flush(deadline(t)))
+	must(t, o.Flush(deadline(t), 1))
 
 	result := records(t, broker, results, 1)[0]
 	if h := headerMap(result); string(result.Key) != "ada" || h["ce_id"] != "r@requests/2/9" || h["ce_time"] != "2023-11-14T22:13:20Z" {
@@ -123,7 +123,7 @@ func TestTroubleNeitherDoublesNorLoses(t *testing.T) {
 			o := openOutbox(t, broker)
 			id := o.id
 			o.Add(answer("ada", "before"))
-			must(t, o.Flush(deadline(t)))
+			must(t, o.Flush(deadline(t), 1))
 			broker.Cluster().Fault(test.fault)
 			want := []string{"before", "r0", "r1", "r2", "after"}
 			for i := range 3 {
@@ -133,7 +133,7 @@ func TestTroubleNeitherDoublesNorLoses(t *testing.T) {
 				t.Errorf("%d failures, want %d", got, test.failures)
 			}
 			o.Add(answer("ada", "after"))
-			must(t, o.Flush(deadline(t)))
+			must(t, o.Flush(deadline(t), 1))
 			if got := requestIDs(records(t, broker, results, len(want))); !slices.Equal(got, want) {
 				t.Errorf("arrived %v, want %v", got, want)
 			}
@@ -149,7 +149,7 @@ func TestDuplicateIsDelivered(t *testing.T) {
 	o := openOutbox(t, broker)
 	broker.Cluster().Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.DuplicateSequenceNumber})
 	o.Add(answer("ada", "r"))
-	must(t, o.Flush(deadline(t)))
+	must(t, o.Flush(deadline(t), 1))
 	for _, l := range o.targets {
 		if len(l.queue) != 0 || l.sequence != 1 {
 			t.Errorf("%d batches wait, next sequence %d; want 0 and 1", len(l.queue), l.sequence)
@@ -169,11 +169,11 @@ func TestBrokerThatFallsSilent(t *testing.T) {
 	broker := startBroker(t, devstack.BrokerOptions{})
 	p := newProducer(t, broker)
 	p.cfg.Timeout = 100 * time.Millisecond
-	o, err := p.Open(deadline(t))
+	o, err := p.Open(deadline(t), assigned)
 	must(t, err)
 	broker.Cluster().ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) { return nil, nil, true })
 	o.Add(answer("ada", "r"))
-	if err := o.Flush(deadline(t)); err == nil {
+	if err := o.Flush(deadline(t), 1); err == nil {
 		t.Error("a broker that says nothing is no error")
 	}
 	flush(t, o)
@@ -189,7 +189,7 @@ func TestFlushEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	ended := make(chan error, 1)
-	go func() { ended <- o.Flush(ctx) }()
+	go func() { ended <- o.Flush(ctx, 1) }()
 	select {
 	case err := <-ended:
 		if err == nil {
@@ -208,7 +208,7 @@ func TestOnePartitionInTrouble(t *testing.T) {
 	for i := range 60 {
 		o.Add(answer(fmt.Sprint("user-", i), fmt.Sprint("r", i)))
 	}
-	err := o.Flush(deadline(t))
+	err := o.Flush(deadline(t), 1)
 	var e *Error
 	if !errors.As(err, &e) || e.Topic != results || e.Partition != 3 || !e.Transient() || !errors.Is(err, kafka.NotEnoughReplicas) {
 		t.Errorf("error %v, want a transient one on results/3", err)
@@ -249,7 +249,7 @@ func TestSequenceNumbersWrap(t *testing.T) {
 			b.add(nil, nil, nil, 0)
 		}
 		l := &lane{sequence: test.sequence, queue: []*recordBatch{b}}
-		if l.acknowledged(); l.sequence != test.want {
+		if l.acknowledged(); l.sequence != test.want || l.sent != 1 {
 			t.Errorf("%d records after %d: next is %d, want %d", test.records, test.sequence, l.sequence, test.want)
 		}
 	}
@@ -259,13 +259,13 @@ func TestLargeBatchesAreBegunAnew(t *testing.T) {
 	broker := startBroker(t, devstack.BrokerOptions{})
 	p := newProducer(t, broker)
 	p.cfg.BatchBytes = 2000
-	o, err := p.Open(deadline(t))
+	o, err := p.Open(deadline(t), assigned)
 	must(t, err)
 	requests := broker.Cluster().Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Observe: true, Count: -1})
 	for i := range 50 {
 		o.Add(answer("ada", fmt.Sprint("r", i)))
 	}
-	must(t, o.Flush(deadline(t)))
+	must(t, o.Flush(deadline(t), 1))
 	records(t, broker, results, 50)
 	if n := requests.Hits(); n < 10 || n > 20 {
 		t.Errorf("%d batches of at most 2,000 bytes and a record, want 10 to 20", n)
@@ -280,19 +280,19 @@ func TestLargeBatchesAreBegunAnew(t *testing.T) {
 func TestFlushOfNothing(t *testing.T) {
 	o := openOutbox(t, startBroker(t, devstack.BrokerOptions{}))
 	for range 2 {
-		must(t, o.Flush(deadline(t)))
+		must(t, o.Flush(deadline(t), 1))
 	}
 }
 
 func TestOpenNamesTheTopicThatIsMissing(t *testing.T) {
 	broker := startBroker(t, devstack.BrokerOptions{})
 	must(t, broker.Cluster().DeleteTopic(deadLetters))
-	_, err := newProducer(t, broker).Open(deadline(t))
+	_, err := newProducer(t, broker).Open(deadline(t), assigned)
 	if !errors.Is(err, kafka.UnknownTopicOrPartition) || !strings.Contains(err.Error(), deadLetters) {
 		t.Errorf("error %v, want one that names %s", err, deadLetters)
 	}
 	must(t, broker.Cluster().CreateTopic(deadLetters, 1, nil))
-	_, err = newProducer(t, broker).Open(deadline(t))
+	_, err = newProducer(t, broker).Open(deadline(t), assigned)
 	must(t, err)
 }
 
@@ -302,7 +302,7 @@ func TestOpenWhileTheBrokerIsAway(t *testing.T) {
 	p.cfg.Timeout = 200 * time.Millisecond
 	broker.Close()
 	began := time.Now()
-	if _, err := p.Open(t.Context()); err == nil || time.Since(began) > 5*time.Second {
+	if _, err := p.Open(t.Context(), assigned); err == nil || time.Since(began) > 5*time.Second {
 		t.Errorf("error %v after %s, want one soon", err, time.Since(began))
 	}
 }
@@ -316,7 +316,7 @@ func TestRecreatedResultsTopicIsForANewOutbox(t *testing.T) {
 	must(t, broker.Cluster().DeleteTopic(results))
 	must(t, broker.Cluster().CreateTopic(results, 1, nil))
 	for ctx := deadline(t); ; {
-		err := o.Flush(ctx)
+		err := o.Flush(ctx, 1)
 		if err == nil {
 			t.Fatal("results were sent to partitions that are not there")
 		}

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/segmentio/kafka-go"
+
+	"recstream/schemas"
 )
 
 // Config says where results and dead letters go.
@@ -16,9 +18,17 @@ type Config struct {
 	Source      string        // CloudEvents source of the results, a URI reference
 	Timeout     time.Duration // of one request to a broker
 	BatchBytes  int           // most bytes of one record batch; default 512 KiB
+
+	// Transactions has outboxes publish and commit in Kafka transactions. One that its producer leaves open is aborted
+	// by the broker after TransactionTimeout, default 30 s; readers of committed records wait for that.
+	Transactions       bool
+	TransactionTimeout time.Duration
 }
 
-const defaultBatchBytes = 512 << 10
+const (
+	defaultBatchBytes         = 512 << 10
+	defaultTransactionTimeout = 30 * time.Second
+)
 
 // Producer opens outboxes. It is safe for concurrent use.
 type Producer struct {
@@ -30,22 +40,39 @@ func New(cfg Config) *Producer {
 	if cfg.BatchBytes == 0 {
 		cfg.BatchBytes = defaultBatchBytes
 	}
+	if cfg.TransactionTimeout == 0 {
+		cfg.TransactionTimeout = defaultTransactionTimeout
+	}
 	return &Producer{cfg: cfg}
 }
 
-// Open returns an empty outbox with a producer id of its own.
-func (p *Producer) Open(ctx context.Context) (*Outbox, error) {
+// Open returns an empty outbox for what comes of a partition. With transactions it first fences the outbox that was
+// opened for the partition before, wherever that is, and ends the transaction that it may have left.
+func (p *Producer) Open(ctx context.Context, of schemas.Assignment) (*Outbox, error) {
+	id := ""
+	if p.cfg.Transactions {
+		id = fmt.Sprintf("%s.%s.%d", of.Group, of.Topic, of.Partition)
+	}
+	s, err := p.newSender(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return &Outbox{sender: s, of: of}, nil
+}
+
+// newSender returns a sender with a producer id, of that transactional id unless it is empty.
+func (p *Producer) newSender(ctx context.Context, transactionalID string) (*sender, error) {
 	counts, err := p.partitions(ctx)
 	if err != nil {
 		return nil, err
 	}
-	o := &Outbox{cfg: p.cfg, producer: p, targets: map[target]*lane{}}
-	o.results = numbers(counts[p.cfg.Results])
-	o.deadLetters = numbers(counts[p.cfg.DeadLetters])
-	if err := o.renew(ctx); err != nil {
+	s := &sender{cfg: p.cfg, producer: p, targets: map[target]*lane{}, transactionalID: transactionalID, id: producerID{-1, -1}}
+	s.results = numbers(counts[p.cfg.Results])
+	s.deadLetters = numbers(counts[p.cfg.DeadLetters])
+	if err := s.renew(ctx); err != nil {
 		return nil, err
 	}
-	return o, nil
+	return s, nil
 }
 
 // partitions returns how many partitions the topics have.

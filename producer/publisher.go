@@ -48,7 +48,7 @@ type Publisher struct {
 	stopped chan struct{} // closed when Run has ended
 
 	// Of Run alone.
-	outbox *Outbox // nil: to be opened
+	outbox *sender // nil: to be opened
 	looked time.Time
 	onWay  map[target][]*letter // of the batch that was added, by partition, in order
 }
@@ -172,7 +172,7 @@ func (p *Publisher) attempt(ctx context.Context, batch []*letter, added *bool) (
 		p.add(batch)
 		*added = true
 	}
-	err = p.outbox.Flush(ctx)
+	err = p.outbox.flush(ctx)
 	if outdated := (*outdatedError)(nil); errors.As(err, &outdated) {
 		p.outbox, *added = nil, false
 	}
@@ -194,7 +194,7 @@ func (p *Publisher) add(batch []*letter) {
 // refuse notes whose event is too large: a lane is sent in order, so its queue's records are the last of its letters.
 func (p *Publisher) refuse(lane *lane, err error) {
 	letters := p.onWay[lane.target]
-	letters[len(letters)-lane.records()].large = fmt.Errorf("publish to %s: %w: %w", p.cfg.Topic, ErrTooLarge, err)
+	letters[len(letters)-lane.unsent()].large = fmt.Errorf("publish to %s: %w: %w", p.cfg.Topic, ErrTooLarge, err)
 }
 
 // open makes an outbox where there is none, or the topic has other partitions by now.
@@ -203,7 +203,7 @@ func (p *Publisher) open(ctx context.Context) error {
 	if p.outbox != nil && (now.Sub(p.looked) < lookAgain || !p.outbox.isOutdated(ctx)) {
 		return nil
 	}
-	outbox, err := New(p.cfg.Config).Open(ctx)
+	outbox, err := New(p.cfg.Config).newSender(ctx, "")
 	if err != nil {
 		return err
 	}
@@ -213,19 +213,19 @@ func (p *Publisher) open(ctx context.Context) error {
 }
 
 // addEvent encodes an event that was made at a time, and returns where it is to go.
-func (o *Outbox) addEvent(ev *Event, at time.Time) target {
-	e := &o.encoder
+func (s *sender) addEvent(ev *Event, at time.Time) target {
+	e := &s.encoder
 	e.begin()
 	e.header(schemas.HeaderContentType, contentTypeJSON)
 	e.header(schemas.HeaderSpecVersion, specVersion)
 	e.stringHeader(schemas.HeaderID, ev.ID)
 	e.stringHeader(schemas.HeaderType, ev.Type)
-	e.stringHeader(schemas.HeaderSource, o.cfg.Source)
+	e.stringHeader(schemas.HeaderSource, s.cfg.Source)
 	e.textHeader(schemas.HeaderTime, func(b []byte) []byte { return at.UTC().AppendFormat(b, time.RFC3339Nano) })
 	if n := len(ev.TraceParent); 0 < n && n <= maxTraceParent {
 		e.stringHeader(schemas.HeaderTraceParent, ev.TraceParent)
 	}
-	to := target{o.cfg.Results, balance(ev.Key, o.results)}
-	o.put(to.topic, to.partition, ev.Key, ev.Value, e.headers, at.UnixMilli())
+	to := target{s.cfg.Results, balance(ev.Key, s.results)}
+	s.put(to.topic, to.partition, ev.Key, ev.Value, e.headers, at.UnixMilli())
 	return to
 }

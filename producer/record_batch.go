@@ -97,16 +97,23 @@ func appendBytes(dst, v []byte) []byte {
 	return append(binary.AppendVarint(dst, int64(len(v))), v...)
 }
 
+// transactionalBit is set in the attributes of a batch that belongs to a transaction.
+const transactionalBit = 1 << 4
+
 // seal fills in the header for a producer and the sequence number of the batch's first record, and returns the
 // whole record set. Sealing again with the same numbers gives the same bytes.
-func (b *recordBatch) seal(id producerID, sequence int32) []byte {
+func (b *recordBatch) seal(id producerID, sequence int32, transactional bool) []byte {
 	be, buf := binary.BigEndian, b.buf
 	be.PutUint32(buf, uint32(len(buf)-sizePrefix))
 	be.PutUint64(buf[posBaseOffset:], 0)
 	be.PutUint32(buf[posBatchLength:], uint32(len(buf)-beforeBatchLength))
 	be.PutUint32(buf[posLeaderEpoch:], 0xffffffff)
 	buf[posMagic] = 2
-	be.PutUint16(buf[posAttributes:], 0)
+	attributes := uint16(0)
+	if transactional {
+		attributes = transactionalBit
+	}
+	be.PutUint16(buf[posAttributes:], attributes)
 	be.PutUint32(buf[posLastDelta:], uint32(b.len()-1))
 	be.PutUint64(buf[posBaseTimestamp:], uint64(b.baseMS))
 	be.PutUint64(buf[posMaxTimestamp:], uint64(b.maxMS))

@@ -60,7 +60,7 @@ func threeRecords() *recordBatch {
 }
 
 func TestSealedBatchReadsBack(t *testing.T) {
-	got, batch := decode(t, threeRecords().seal(producerID{id: 77, epoch: 3}, 41))
+	got, batch := decode(t, threeRecords().seal(producerID{id: 77, epoch: 3}, 41, false))
 	want := []decoded{
 		{key: "k1", value: "v1", headers: "h=x;", unixMS: 1_000, offset: 0},
 		{value: string(bytes.Repeat([]byte("v"), 300)), unixMS: 990, offset: 1},
@@ -76,18 +76,18 @@ func TestSealedBatchReadsBack(t *testing.T) {
 
 func TestSealIsRepeatable(t *testing.T) {
 	b := threeRecords()
-	first := bytes.Clone(b.seal(producerID{1, 2}, 3))
-	b.seal(producerID{9, 9}, 9)
-	if !bytes.Equal(first, b.seal(producerID{1, 2}, 3)) {
+	first := bytes.Clone(b.seal(producerID{1, 2}, 3, false))
+	b.seal(producerID{9, 9}, 9, false)
+	if !bytes.Equal(first, b.seal(producerID{1, 2}, 3, false)) {
 		t.Error("sealing again with the same numbers gives other bytes")
 	}
 }
 
 func TestSplitKeepsRecordsInOrder(t *testing.T) {
-	whole, _ := decode(t, threeRecords().seal(producerID{}, 0))
+	whole, _ := decode(t, threeRecords().seal(producerID{}, 0, false))
 	first, second := threeRecords().split()
-	a, _ := decode(t, first.seal(producerID{}, 0))
-	b, _ := decode(t, second.seal(producerID{}, 0))
+	a, _ := decode(t, first.seal(producerID{}, 0, false))
+	b, _ := decode(t, second.seal(producerID{}, 0, false))
 	if len(a) != 1 || len(b) != 2 {
 		t.Fatalf("split into %d and %d records", len(a), len(b))
 	}
@@ -109,12 +109,12 @@ func TestStripLeavesOutTheValueAndThenAllThatIsTheEvents(t *testing.T) {
 	omitted := fmt.Sprintf("dlq_value_omitted=%d;", len(record))
 
 	first := b.strip()
-	got, _ := decode(t, first.seal(producerID{}, 0))
+	got, _ := decode(t, first.seal(producerID{}, 0, false))
 	if len(got) != 1 || got[0].key != "key" || !got[0].null || got[0].unixMS != 42 ||
 		!strings.HasPrefix(got[0].headers, "traceparent=00-1-2-01;other=x;ce_specversion=1.0;") || !strings.HasSuffix(got[0].headers, omitted) {
 		t.Errorf("without its value: %+v", got)
 	}
-	got, _ = decode(t, first.strip().seal(producerID{}, 0))
+	got, _ = decode(t, first.strip().seal(producerID{}, 0, false))
 	if len(got) != 1 || got[0].key != "" || !got[0].null || got[0].unixMS != 42 ||
 		!strings.HasPrefix(got[0].headers, "dlq_reason=c;") || !strings.HasSuffix(got[0].headers, omitted) {
 		t.Errorf("bare: %+v", got)
@@ -126,7 +126,7 @@ func TestRecordsFromBefore1970(t *testing.T) {
 	b.reset()
 	b.add(nil, nil, nil, -5)
 	b.add(nil, nil, nil, -7)
-	raw := b.seal(producerID{}, 0)
+	raw := b.seal(producerID{}, 0, false)
 	if latest := int64(binary.BigEndian.Uint64(raw[posMaxTimestamp:])); latest != -5 {
 		t.Errorf("the batch's latest time is %d, want -5", latest)
 	}
@@ -140,7 +140,7 @@ func TestEncodingAllocatesNothing(t *testing.T) {
 			key, value, headers, ms := e.result("/recstream/test", out)
 			b.add(key, value, headers, ms)
 		}
-		b.seal(producerID{1, 1}, 1)
+		b.seal(producerID{1, 1}, 1, false)
 	}
 	encode()
 	if n := testing.AllocsPerRun(100, encode); n > 0 {

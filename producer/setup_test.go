@@ -17,6 +17,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
+	requests    = "requests"
 	results     = "results"
 	deadLetters = "dead-letters"
 )
@@ -37,7 +38,7 @@ func must(t testing.TB, err error) {
 // startBroker starts an embedded broker with six partitions for results and three for dead letters.
 func startBroker(t testing.TB, o devstack.BrokerOptions) *devstack.Broker {
 	t.Helper()
-	o.Topics = map[string]int{results: 6, deadLetters: 3}
+	o.Topics = map[string]int{requests: 3, results: 6, deadLetters: 3}
 	broker, err := devstack.StartBroker(o)
 	must(t, err)
 	t.Cleanup(broker.Close)
@@ -55,10 +56,14 @@ func newProducer(t testing.TB, broker *devstack.Broker) *Producer {
 
 func openOutbox(t testing.TB, broker *devstack.Broker) *Outbox {
 	t.Helper()
-	o, err := newProducer(t, broker).Open(deadline(t))
+	o, err := newProducer(t, broker).Open(deadline(t), assigned)
 	must(t, err)
 	return o
 }
+
+// assigned is the partition that outboxes are for. Its member is of no group, which brokers take for an offset that
+// somebody sets by hand.
+var assigned = schemas.Assignment{Group: "recstream", Generation: -1, Topic: requests, Partition: 2}
 
 // answer is the outcome of a request of a user's.
 func answer(user, request string) *schemas.Outcome {
@@ -81,7 +86,7 @@ func flush(t testing.TB, o *Outbox) (failures int) {
 	t.Helper()
 	ctx := deadline(t)
 	for {
-		err := o.Flush(ctx)
+		err := o.Flush(ctx, 1)
 		if err == nil {
 			return failures
 		}

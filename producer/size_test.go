@@ -62,9 +62,9 @@ func TestDeadLetterThatIsTooLargeLeavesOutWhatItMust(t *testing.T) {
 			limit(t, broker, deadLetters, "1000")
 			o := openOutbox(t, broker)
 			o.Add(test.out)
-			must(t, o.Flush(deadline(t)))
+			must(t, o.Flush(deadline(t), 1))
 			o.Add(refusal([]byte("key"), []byte("the next one is whole")))
-			must(t, o.Flush(deadline(t)))
+			must(t, o.Flush(deadline(t), 1))
 			for _, r := range records(t, broker, deadLetters, 2) {
 				h := headerMap(r)
 				if string(r.Value) == "the next one is whole" {
@@ -90,10 +90,10 @@ func TestResultThatIsTooLargeWaitsForAnOperator(t *testing.T) {
 	o := openOutbox(t, broker)
 	o.Add(answer("ada", "r"))
 	var e *Error
-	if err := o.Flush(deadline(t)); !errors.As(err, &e) || !e.Transient() || !errors.Is(err, kafka.MessageSizeTooLarge) {
+	if err := o.Flush(deadline(t), 1); !errors.As(err, &e) || !e.Transient() || !errors.Is(err, kafka.MessageSizeTooLarge) {
 		t.Errorf("error %v, want a transient one that is %v", err, kafka.MessageSizeTooLarge)
 	}
 	limit(t, broker, results, "100000")
-	must(t, o.Flush(deadline(t)))
+	must(t, o.Flush(deadline(t), 1))
 	records(t, broker, results, 1)
 }

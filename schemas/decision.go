@@ -152,6 +152,15 @@ type Source struct {
 	Offset    int64
 }
 
+// Assignment is a partition that a consumer group has dealt to one of its members, for one generation of the group.
+type Assignment struct {
+	Group      string
+	Generation int
+	Member     string
+	Topic      string
+	Partition  int
+}
+
 // Decision is what was decided for one request. The ledger's row and the result event are two forms of it,
 // and each can be made from the other's fields alone: a stored decision is emitted again to the byte.
 type Decision struct {
@@ -165,6 +174,9 @@ type Decision struct {
 	Experiment     *ExperimentRef // nil where no experiment took the user
 	ConfigVersion  string
 	CatalogVersion int64
+	// ProfileVersion is that of the user's profile that the decision was given, 0 for none. ProfileVersionUnknown is
+	// that of a decision which was stored before versions of profiles were kept.
+	ProfileVersion int64
 	Considered     int // eligible candidates
 	Items          []ScoredItem
 	Pinned         int         // that many items come first because the request pins them
@@ -182,6 +194,9 @@ type Decision struct {
 	ScoreTime   time.Duration // of scoring, whole microseconds
 	Source      Source
 }
+
+// ProfileVersionUnknown stands for a version of a profile that was not noted.
+const ProfileVersionUnknown = -1
 
 // Header is a Kafka record header.
 type Header struct {

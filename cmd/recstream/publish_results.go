@@ -15,8 +15,8 @@ import (
 	"github.com/cenkalti/backoff/v4"
 	"github.com/segmentio/kafka-go"
 
+	"recstream/consumer/committed"
 	"recstream/internal/config"
-	"recstream/internal/kafkaconn"
 	"recstream/internal/wait"
 	"recstream/schemas"
 )
@@ -46,10 +46,6 @@ func watchResults(ctx context.Context, cfg config.Config, client *kafka.Client, 
 	if err != nil {
 		return nil, fmt.Errorf("find the end of %s: %w", topic, err)
 	}
-	dialer, err := kafkaconn.NewDialer(cfg.Kafka)
-	if err != nil {
-		return nil, err
-	}
 	ctx, cancel := context.WithCancel(ctx)
 	w := &resultWatch{
 		cancel: cancel, sink: sink,
@@ -57,15 +53,8 @@ func watchResults(ctx context.Context, cfg config.Config, client *kafka.Client, 
 		awaited: map[string]int{}, statuses: map[schemas.Status]int{},
 	}
 	for partition, end := range ends {
-		reader := kafka.NewReader(kafka.ReaderConfig{
-			Brokers: cfg.Kafka.Brokers, Topic: topic, Partition: partition, Dialer: dialer,
-			MinBytes: 1, MaxBytes: 1 << 20, MaxWait: 250 * time.Millisecond,
-		})
-		if err := reader.SetOffset(end); err != nil {
-			w.stop()
-			return nil, fmt.Errorf("read %s/%d: %w", topic, partition, err)
-		}
-		w.workers.Go(func() { w.read(ctx, reader) })
+		source := committed.Partition{Client: client, Topic: topic, Number: partition, MaxBytes: 1 << 20, Timeout: client.Timeout}
+		w.workers.Go(func() { w.read(ctx, source, end) })
 	}
 	return w, nil
 }
@@ -105,25 +94,57 @@ func endOffsets(ctx context.Context, client *kafka.Client, topic string) (map[in
 	return ends, nil
 }
 
-// read takes the results of one partition until the watch ends.
-func (w *resultWatch) read(ctx context.Context, reader *kafka.Reader) {
-	defer reader.Close()
+// read takes the results of one partition, from an offset on, until the watch ends.
+func (w *resultWatch) read(ctx context.Context, source committed.Partition, offset int64) {
 	for ctx.Err() == nil {
-		msg, err := reader.ReadMessage(ctx)
-		if err != nil { // a broker that is away may come back before wait's patience ends
-			w.noteTrouble(err)
-			_ = wait.For(ctx, readPause)
-			continue
+		records, err := source.Fetch(ctx, offset, fetchWait)
+		if err == nil {
+			err = w.takeAll(records)
+			offset = records.Next()
 		}
-		if err := w.take(msg.Value); err != nil {
+		if broken := (*printError)(nil); errors.As(err, &broken) {
 			select {
-			case w.failed <- err:
+			case w.failed <- broken.err:
 			default:
 			}
 			return
 		}
+		if err != nil { // a broker that is away may come back before wait's patience ends
+			w.noteTrouble(err)
+			_ = wait.For(ctx, readPause)
+		}
 	}
 }
+
+// fetchWait is how long a broker holds an empty fetch.
+const fetchWait = 250 * time.Millisecond
+
+// takeAll takes the results of one fetch.
+func (w *resultWatch) takeAll(records *committed.Records) error {
+	for {
+		r, err := records.Read()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		value, err := kafka.ReadAll(r.Value)
+		committed.Discard(r)
+		if err != nil {
+			return err
+		}
+		if err := w.take(value); err != nil {
+			return &printError{err}
+		}
+	}
+}
+
+// printError says that a result could not be printed. Reading on does not help.
+type printError struct{ err error }
+
+// Error is that of printing.
+func (e *printError) Error() string { return e.err.Error() }
 
 // readPause is how long a reader waits before it tries a broker again.
 const readPause = 200 * time.Millisecond
@@ -134,7 +155,7 @@ func (w *resultWatch) noteTrouble(err error) {
 	w.trouble = err
 }
 
-// take prints the result if it is awaited; other apps' results, and control records, are passed over.
+// take prints the result if it is awaited; other apps' results are passed over.
 func (w *resultWatch) take(value []byte) error {
 	var result schemas.Result
 	if json.Unmarshal(value, &result) != nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"recstream/consumer"
+	"recstream/internal/config"
 	"recstream/internal/postgres"
 	"recstream/producer"
 	"recstream/schemas"
@@ -70,6 +71,9 @@ func (p *pipeline) consumerConfig(group, topic string) consumer.Config {
 		DeadLetters: k.Topics.DeadLetters,
 		Source:      "/recstream/" + group,
 		Timeout:     p.client.Timeout,
+
+		Transactions:       p.cfg.Delivery == config.ExactlyOnce,
+		TransactionTimeout: k.TransactionTimeout,
 	})
 	return consumer.Config{
 		Brokers:           k.Brokers,
@@ -86,7 +90,9 @@ func (p *pipeline) consumerConfig(group, topic string) consumer.Config {
 		DrainTimeout:      c.DrainTimeout,
 		StallWarning:      c.StallWarning,
 		RequestTimeout:    p.client.Timeout,
-		OpenOutbox:        func(ctx context.Context) (consumer.Outbox, error) { return out.Open(ctx) },
+		OpenOutbox: func(ctx context.Context, of schemas.Assignment) (consumer.Outbox, error) {
+			return out.Open(ctx, of)
+		},
 		Now:               time.Now,
 		Log:               p.log,
 	}

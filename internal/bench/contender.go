@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"recstream/consumer"
+	"recstream/internal/config"
 )
 
 // contender is one program that answers requests.
@@ -26,6 +27,7 @@ type contender struct {
 // Names of the contenders.
 const (
 	nameRecstream = "recstream"
+	nameAtLeast   = "at-least-once"
 	nameIOOnly    = "io-only"
 	nameNaive     = "naive"
 	nameNaiveOwn  = "naive-own-scoring"
@@ -42,7 +44,8 @@ const (
 // contenders are all there are, in the order of a round.
 var contenders = []contender{
 	{nameRecstream, "recstream", 60_000, runRecstream, ledgerIDs, ledgerItems},
-	{nameIOOnly, "the same, scoring left out", 60_000, runIOOnly, ledgerIDs, ledgerItems},
+	{nameAtLeast, "the same, without transactions", 60_000, runAtLeastOnce, ledgerIDs, ledgerItems},
+	{nameIOOnly, "recstream, scoring left out", 60_000, runIOOnly, ledgerIDs, ledgerItems},
 	{nameNaive, "obvious program, same scorer", 10_000, runNaive, keyedIDs, keyedItems},
 	{nameNaiveOwn, "obvious program, own scoring", 2_000, runNaiveOwn, keyedIDs, keyedItems},
 }
@@ -80,6 +83,12 @@ func runRecstream(ctx context.Context, s *session) error {
 		return err
 	}
 	return s.stream(ctx, func() consumer.Scorer { return s.engine.NewScorer() })
+}
+
+// runAtLeastOnce is the service with delivery at_least_once.
+func runAtLeastOnce(ctx context.Context, s *session) error {
+	s.cfg.Delivery = config.AtLeastOnce
+	return runRecstream(ctx, s)
 }
 
 // runIOOnly is the service but for the scorer. One serves all partitions: it remembers nothing.

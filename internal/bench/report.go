@@ -126,7 +126,7 @@ func (f *figures) object() rounds.Figures {
 		"rounds": f.rounds, "candidates": f.candidates, "cpus": f.cpus,
 		"kafka": f.kafka, "postgres": f.postgres, "go": f.goVersion,
 	}
-	prefixes := map[string]string{nameRecstream: "", nameIOOnly: "io_only_", nameNaive: "naive_", nameNaiveOwn: "naive_own_scoring_"}
+	prefixes := map[string]string{nameRecstream: "", nameAtLeast: "at_least_once_", nameIOOnly: "io_only_", nameNaive: "naive_", nameNaiveOwn: "naive_own_scoring_"}
 	for _, l := range f.lanes {
 		p := prefixes[l.name]
 		o[p+"requests_per_s"] = rounds.Rounded(l.rate().Median, 0)
@@ -138,7 +138,7 @@ func (f *figures) object() rounds.Figures {
 		o[p+"postgres_cpu_us_per_request"] = rounds.Rounded(l.perRequest(databaseCPU).Median, 2)
 		o[p+"peak_rss_mb"] = rounds.Rounded(l.peakMB(), 1)
 	}
-	ratios := map[string]string{nameIOOnly: "ratio_to_io", nameNaive: "ratio_to_naive", nameNaiveOwn: "ratio_to_naive_own_scoring"}
+	ratios := map[string]string{nameAtLeast: "ratio_to_at_least_once", nameIOOnly: "ratio_to_io", nameNaive: "ratio_to_naive", nameNaiveOwn: "ratio_to_naive_own_scoring"}
 	for name, key := range ratios {
 		if r, ok := f.ratio(name); ok {
 			o[key] = rounds.Rounded(r, 3)

@@ -11,10 +11,17 @@ import (
 
 // twoLanes is a run in which recstream took 2, 4 and 3 s for 6,000 requests and the obvious program 6 s.
 func twoLanes() *figures {
-	a := &lane{contender: &contenders[0], requests: 6000, measured: []measurement{
+	a := &lane{contender: must(contenderNamed(nameRecstream)), requests: 6000, measured: []measurement{
 		{Seconds: 2, AppCPU: 0.6, PeakRSS: 1 << 20}, {Seconds: 4, AppCPU: 1.2, PeakRSS: 3 << 20}, {Seconds: 3, AppCPU: 0.9, PeakRSS: 2 << 20}}}
-	c := &lane{contender: &contenders[2], requests: 3000, measured: []measurement{{Seconds: 6, AppCPU: 6}}}
+	c := &lane{contender: must(contenderNamed(nameNaive)), requests: 3000, measured: []measurement{{Seconds: 6, AppCPU: 6}}}
 	return &figures{lanes: []*lane{a, c}, rounds: 3, candidates: 200, cpus: 2, kafka: "Apache Kafka 4.4.0"}
+}
+
+func must(c *contender, err error) *contender {
+	if err != nil {
+		panic(err)
+	}
+	return c
 }
 
 func TestFigures(t *testing.T) {

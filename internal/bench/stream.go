@@ -10,6 +10,7 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"recstream/consumer"
+	"recstream/internal/config"
 	"recstream/internal/kafkaconn"
 	"recstream/internal/postgres"
 	"recstream/internal/profiles"
@@ -59,6 +60,9 @@ func (s *session) consumerConfig(client *kafka.Client, published *tally) (consum
 		DeadLetters: k.Topics.DeadLetters,
 		Source:      "/recstream/" + k.Group,
 		Timeout:     client.Timeout,
+
+		Transactions:       s.cfg.Delivery == config.ExactlyOnce,
+		TransactionTimeout: k.TransactionTimeout,
 	})
 	return consumer.Config{
 		Brokers:           k.Brokers,
@@ -75,9 +79,9 @@ func (s *session) consumerConfig(client *kafka.Client, published *tally) (consum
 		DrainTimeout:      c.DrainTimeout,
 		StallWarning:      c.StallWarning,
 		RequestTimeout:    client.Timeout,
-		OpenOutbox: func(ctx context.Context) (consumer.Outbox, error) {
+		OpenOutbox: func(ctx context.Context, of schemas.Assignment) (consumer.Outbox, error) {
 			s.watch.begin()
-			box, err := out.Open(ctx)
+			box, err := out.Open(ctx, of)
 			return &countedOutbox{Outbox: box, published: published}, err
 		},
 		Now: time.Now,
@@ -112,8 +116,8 @@ func (o *countedOutbox) Add(out *schemas.Outcome) {
 }
 
 // Flush counts as published what waited.
-func (o *countedOutbox) Flush(ctx context.Context) error {
-	err := o.Outbox.Flush(ctx)
+func (o *countedOutbox) Flush(ctx context.Context, next int64) error {
+	err := o.Outbox.Flush(ctx, next)
 	if err == nil {
 		o.published.add(o.waiting)
 		o.waiting = 0

@@ -5,11 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/segmentio/kafka-go"
 
+	"recstream/consumer/committed"
 	"recstream/schemas"
 )
 
@@ -101,20 +103,32 @@ func (s *stack) ends(ctx context.Context, topic string) (map[int]int64, error) {
 	return ends, nil
 }
 
-// readResults reads a partition from its beginning up to end.
+// readResults reads a partition from its beginning up to end, without what was aborted.
 func (s *stack) readResults(ctx context.Context, topic string, partition int, end int64, f *found) error {
-	reader := kafka.NewReader(kafka.ReaderConfig{Brokers: []string{s.kafka.Addr()}, Topic: topic, Partition: partition,
-		MinBytes: 1, MaxBytes: 8 << 20, MaxWait: 100 * time.Millisecond, QueueCapacity: 1000})
-	defer reader.Close()
+	source := committed.Partition{Client: s.client, Topic: topic, Number: partition, MaxBytes: 8 << 20, Timeout: 10 * time.Second}
 	for next := int64(0); next < end; {
-		m, err := reader.ReadMessage(ctx)
+		records, err := source.Fetch(ctx, next, time.Second)
 		if err != nil {
 			return err
 		}
-		next = m.Offset + 1
-		if err := f.result(m.Value); err != nil {
-			return err
+		for {
+			r, err := records.Read()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				return err
+			}
+			value, err := io.ReadAll(r.Value)
+			if err == nil {
+				err = f.result(value)
+			}
+			committed.Discard(r)
+			if err != nil {
+				return err
+			}
 		}
+		next = records.Next()
 	}
 	return nil
 }

@@ -26,6 +26,7 @@ import (
 // Config is everything that can be set. The struct tags are the one source of names: yaml is the
 // key in the file, from which the variable's name follows, and desc is the line of documentation.
 type Config struct {
+	Delivery   string     `yaml:"delivery" desc:"exactly_once: results, dead letters and offsets in Kafka transactions; or at_least_once: a crash can publish results again"`
 	Kafka      Kafka      `yaml:"kafka"`
 	Consumer   Consumer   `yaml:"consumer"`
 	Database   Database   `yaml:"database"`
@@ -50,9 +51,17 @@ type Kafka struct {
 	ReplicationFactor int           `yaml:"replication_factor" desc:"Replicas of a created topic; -1 is the broker's default"`
 	SessionTimeout    time.Duration `yaml:"session_timeout" desc:"Silence after which the group gives a member's partitions to others"`
 	HeartbeatInterval time.Duration `yaml:"heartbeat_interval" desc:"Time between a member's heartbeats"`
-	TLS               TLS           `yaml:"tls"`
-	SASL              SASL          `yaml:"sasl"`
+	// A transaction that is left open holds the readers of committed records up for so long.
+	TransactionTimeout time.Duration `yaml:"transaction_timeout" desc:"Time after which the broker aborts a transaction that an instance left open; the broker's transaction.max.timeout.ms at the most"`
+	TLS                TLS           `yaml:"tls"`
+	SASL               SASL          `yaml:"sasl"`
 }
+
+// The values of Config.Delivery.
+const (
+	ExactlyOnce = "exactly_once"
+	AtLeastOnce = "at_least_once"
+)
 
 // Topics are the names of the four topics.
 type Topics struct {
@@ -149,6 +158,7 @@ type Log struct {
 // Default returns the settings that hold where nothing else is said.
 func Default() Config {
 	return Config{
+		Delivery: ExactlyOnce,
 		Kafka: Kafka{
 			Brokers: []string{"127.0.0.1:9092"},
 			Group:   "recstream",
@@ -158,11 +168,12 @@ func Default() Config {
 				Feedback:    schemas.DefaultFeedbackTopic,
 				DeadLetters: schemas.DefaultDeadLetterTopic,
 			},
-			CreateTopics:      true,
-			Partitions:        6,
-			ReplicationFactor: -1,
-			SessionTimeout:    10 * time.Second,
-			HeartbeatInterval: 3 * time.Second,
+			CreateTopics:       true,
+			Partitions:         6,
+			ReplicationFactor:  -1,
+			SessionTimeout:     10 * time.Second,
+			HeartbeatInterval:  3 * time.Second,
+			TransactionTimeout: 30 * time.Second,
 		},
 		Consumer: Consumer{
 			BatchRecords: 1000,

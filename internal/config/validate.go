@@ -15,6 +15,7 @@ import (
 // Validate returns an *Error with every value that is not allowed, nil when there is none.
 func (c Config) Validate() error {
 	var v validation
+	v.oneOf("delivery", c.Delivery, ExactlyOnce, AtLeastOnce)
 	v.kafka(c.Kafka)
 	v.consumer(c.Consumer)
 	v.database(c.Database)
@@ -76,6 +77,7 @@ func (v *validation) kafka(k Kafka) {
 	v.duration("kafka.session_timeout", k.SessionTimeout, time.Second, 30*time.Minute)
 	// A member is given up after three heartbeats are lost, never after one.
 	v.duration("kafka.heartbeat_interval", k.HeartbeatInterval, 100*time.Millisecond, max(k.SessionTimeout/3, 100*time.Millisecond))
+	v.duration("kafka.transaction_timeout", k.TransactionTimeout, time.Second, time.Hour)
 	v.tls(k.TLS)
 	v.sasl(k.SASL)
 }

@@ -4,12 +4,16 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"testing"
 	"time"
 
 	"github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/protocol"
 
+	"recstream/consumer/committed"
 	"recstream/schemas"
 )
 
@@ -206,7 +210,7 @@ func mustDecode(t *testing.T, value []byte, dst any) {
 	}
 }
 
-// readTopic reads a topic from its beginning to its end as of now.
+// readTopic reads a topic from its beginning to its end as of now, as a reader of committed records.
 func readTopic[T any](t *testing.T, s *stack, topic string, convert func(kafka.Message) T) [][]T {
 	t.Helper()
 	ends, err := s.endOffsets(t, topic)
@@ -215,22 +219,38 @@ func readTopic[T any](t *testing.T, s *stack, topic string, convert func(kafka.M
 	}
 	all := make([][]T, partitions)
 	for p, end := range ends {
-		if end == 0 {
-			continue
-		}
-		reader := kafka.NewReader(kafka.ReaderConfig{Brokers: s.brokers, Topic: topic, Partition: p,
-			MinBytes: 1, MaxBytes: 4 << 20, MaxWait: 100 * time.Millisecond})
+		source := committed.Partition{Client: s.client, Topic: topic, Number: p, MaxBytes: 4 << 20, Timeout: 10 * time.Second}
 		for offset := int64(0); offset < end; {
-			m, err := reader.ReadMessage(within(t))
-			if err != nil {
+			records, err := source.Fetch(within(t), offset, 100*time.Millisecond)
+			for err == nil {
+				var r *protocol.Record
+				if r, err = records.Read(); err == nil {
+					all[p] = append(all[p], convert(message(t, p, r)))
+				}
+			}
+			if !errors.Is(err, io.EOF) {
 				t.Fatalf("read %s/%d: %v", topic, p, err)
 			}
-			offset = m.Offset + 1
-			all[p] = append(all[p], convert(m))
-		}
-		if err := reader.Close(); err != nil {
-			t.Fatal(err)
+			offset = records.Next()
 		}
 	}
 	return all
+}
+
+func message(t *testing.T, partition int, r *protocol.Record) kafka.Message {
+	t.Helper()
+	m := kafka.Message{Partition: partition, Offset: r.Offset, Headers: r.Headers, Time: r.Time}
+	var err error
+	if r.Key != nil {
+		if m.Key, err = kafka.ReadAll(r.Key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r.Value != nil {
+		if m.Value, err = kafka.ReadAll(r.Value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	committed.Discard(r)
+	return m
 }

@@ -104,9 +104,7 @@ func TestKillNine(t *testing.T) {
 			}
 		}
 		s.serve(t)
-		if copies := s.check(t, w, false); copies == 0 {
-			t.Error("no result was published twice: no kill fell between store and commit, and the test shows nothing")
-		}
+		s.check(t, w, true)
 	})
 }
 
@@ -130,7 +128,7 @@ func TestInstancesJoinAndLeave(t *testing.T) {
 			second.stop(t)
 		}
 		<-published
-		s.check(t, w, false)
+		s.check(t, w, true)
 	})
 }
 
@@ -167,7 +165,7 @@ func rideOut(t *testing.T, s *stack, server interface {
 	<-published
 	// The test's own publisher tries again where a write was applied and its answer lost: then an event is there
 	// twice, and is answered twice.
-	s.check(t, w, false)
+	s.check(t, w, true)
 	checkMemory(t, i)
 }
 
@@ -257,7 +255,7 @@ func testSecondSignal(t *testing.T, s *stack) {
 	}
 	unlock()
 	s.serve(t)
-	s.check(t, w, false)
+	s.check(t, w, true)
 }
 
 // TestTopicRecreated deletes the request topic under a running instance and makes it anew, with more events than

@@ -21,7 +21,7 @@ type batch struct{ report consumer.Report }
 func newBatch(partition int) *batch {
 	return &batch{consumer.Report{Partition: partition, Published: now, Times: consumer.Times{
 		Decode: time.Millisecond, Lookup: 2 * time.Millisecond, Decide: 3 * time.Millisecond, Store: 4 * time.Millisecond,
-		Publish: 5 * time.Millisecond, Commit: 6 * time.Millisecond, Whole: 30 * time.Millisecond}}}
+		Publish: 5 * time.Millisecond, Whole: 30 * time.Millisecond}}}
 }
 
 // add appends an event of a second ago with what it came to.

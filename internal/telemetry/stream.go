@@ -31,12 +31,12 @@ type Stream struct {
 var _ consumer.Observer = (*Stream)(nil)
 
 // batchStages are the names of a batch's times, in the order of stageTimes.
-var batchStages = [...]string{"decode", "lookup", "decide", "store", "publish", "commit", "whole"}
+var batchStages = [...]string{"decode", "lookup", "decide", "store", "publish", "whole"}
 
 const numBatchStages = len(batchStages)
 
 func stageTimes(t *consumer.Times) [numBatchStages]time.Duration {
-	return [...]time.Duration{t.Decode, t.Lookup, t.Decide, t.Store, t.Publish, t.Commit, t.Whole}
+	return [...]time.Duration{t.Decode, t.Lookup, t.Decide, t.Store, t.Publish, t.Whole}
 }
 
 // Outcomes of events.
