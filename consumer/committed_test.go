@@ -16,7 +16,7 @@ import (
 func newFetcher(t testing.TB, broker *devstack.Broker, book *logbook.Book) *fetcher {
 	return &fetcher{log: book.Logger(), cfg: &Config{
 		Client: newClient(t, broker), Topic: topic, BatchRecords: 1000, BatchBytes: 1 << 20,
-		FetchMaxWait: 50 * time.Millisecond, RequestTimeout: 5 * time.Second,
+		FetchMaxWait: 50 * time.Millisecond, RequestTimeout: 5 * time.Second, Events: Requests{Ledger: newLedger()},
 	}}
 }
 

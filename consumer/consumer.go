@@ -18,6 +18,8 @@ import (
 type Fences interface {
 	Fence(ctx context.Context, topic string, partition int) (next int64, ok bool, err error)
 	SetFence(ctx context.Context, topic string, partition int, offset int64) error
+	// NoteGap keeps a record of events that were passed over. The same gap may be noted again.
+	NoteGap(context.Context, schemas.Gap) error
 }
 
 // Events says what a topic's events are, and with that what is done with them: [Requests] or [Feedback].

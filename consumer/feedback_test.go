@@ -48,6 +48,8 @@ func (l *feedbackStore) SetFence(_ context.Context, _ string, partition int, off
 	return nil
 }
 
+func (l *feedbackStore) NoteGap(context.Context, schemas.Gap) error { return nil }
+
 func (l *feedbackStore) Record(_ context.Context, b schemas.FeedbackBatch) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -12,6 +12,7 @@ import (
 	"github.com/segmentio/kafka-go/protocol"
 
 	"recstream/consumer/committed"
+	"recstream/schemas"
 )
 
 // fetcher gathers the messages of one partition into batches.
@@ -155,9 +156,11 @@ func (f *fetcher) skipGap(ctx context.Context) error {
 	if f.offset >= first {
 		return &logChangedError{offset: f.offset, first: first, last: last}
 	}
-	f.log.Error("events lost: the topic's retention deleted them before they were read",
-		keyOffset, f.offset, keyNext, first, keyCount, first-f.offset)
-	f.cfg.observer().Lost(first - f.offset)
+	gap := schemas.Gap{From: f.offset, To: first, Reason: schemas.GapRetention}
+	if err := noteGap(ctx, f.cfg, f.partition, gap); err != nil {
+		return err
+	}
+	f.log.Error(noteLost, keyOffset, f.offset, keyNext, first, keyCount, first-f.offset)
 	f.offset = first
 	return nil
 }

@@ -154,8 +154,12 @@ func TestDeletedRecordsAreSkippedAndReported(t *testing.T) {
 	must(t, broker.Cluster().DeleteRecords(topic, 0, 4))
 	var book logbook.Book
 	f, observed := newFetcher(t, broker, &book), new(witness)
-	f.offset, f.cfg.Observer = 1, observed
+	gaps := newLedger()
+	f.offset, f.cfg.Observer, f.cfg.Events = 1, observed, Requests{Ledger: gaps}
 	b := fill(t, f)
+	if want := (schemas.Gap{Topic: topic, From: 1, To: 4, Reason: schemas.GapRetention}); len(gaps.gaps) != 1 || gaps.gaps[0] != want {
+		t.Errorf("gaps %+v are noted, want %+v", gaps.gaps, want)
+	}
 	if observed.lost != 3 {
 		t.Errorf("%d events observed as lost, want 3", observed.lost)
 	}

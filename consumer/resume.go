@@ -1,5 +1,7 @@
 package consumer
 
+import "recstream/schemas"
+
 // position is what is known of a partition when it is assigned.
 type position struct {
 	committed   int64 // the group's offset in Kafka, negative if there is none
@@ -12,9 +14,10 @@ type position struct {
 type resumption struct {
 	offset int64
 	fence  int64
-	moved  bool   // the fence must be set to that first
-	known  int64  // events before it may have been decided before, however long ago
-	note   string // for the log, "" for nothing out of the ordinary
+	moved  bool        // the fence must be set to that first
+	known  int64       // events before it may have been decided before, however long ago
+	note   string      // for the log, "" for nothing out of the ordinary
+	gap    schemas.Gap // what was passed over and is to be noted, empty for nothing
 }
 
 // Notes of resumptions that an operator should hear of.
@@ -40,6 +43,7 @@ func resume(p position) resumption {
 		r.offset, r.note = p.first, noteRecreated
 	case p.committed < p.first:
 		r.offset, r.note = p.first, noteLost
+		r.gap = schemas.Gap{From: p.committed, To: p.first, Reason: schemas.GapRetention}
 	}
 	switch {
 	case !p.fenced:
@@ -53,6 +57,7 @@ func resume(p position) resumption {
 		r.fence, r.moved = r.offset, true
 		if r.note == "" {
 			r.note = noteBehind
+			r.gap = schemas.Gap{From: p.fence, To: r.offset, Reason: schemas.GapLedgerBehind}
 		}
 	}
 	return r

@@ -1,6 +1,10 @@
 package consumer
 
-import "testing"
+import (
+	"testing"
+
+	"recstream/schemas"
+)
 
 func TestResume(t *testing.T) {
 	tests := map[string]struct {
@@ -30,10 +34,12 @@ func TestResume(t *testing.T) {
 			resumption{offset: 20, fence: 100}},
 		"offsets set forward by an operator": {
 			position{committed: 110, fence: 100, fenced: true, first: 0, last: 120},
-			resumption{offset: 110, fence: 110, moved: true, note: noteBehind}},
+			resumption{offset: 110, fence: 110, moved: true, note: noteBehind,
+				gap: schemas.Gap{From: 100, To: 110, Reason: schemas.GapLedgerBehind}}},
 		"retention overtook": {
 			position{committed: 50, fence: 50, fenced: true, first: 70, last: 120},
-			resumption{offset: 70, fence: 70, moved: true, note: noteLost}},
+			resumption{offset: 70, fence: 70, moved: true, note: noteLost,
+				gap: schemas.Gap{From: 50, To: 70, Reason: schemas.GapRetention}}},
 		"topic recreated": {
 			position{committed: 50, fence: 50, fenced: true, first: 0, last: 8},
 			resumption{offset: 0, fence: 0, moved: true, known: 8, note: noteRecreated}},

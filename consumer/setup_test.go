@@ -150,6 +150,7 @@ type ledger struct {
 	batches []schemas.Batch // as they were recorded or tried to
 	finds   []bool          // the ever of each Find
 	opened  []time.Time     // of each SetFence or Fence
+	gaps    []schemas.Gap
 
 	// record, if not nil, is asked before a batch is stored; its error is the answer, with or without storing.
 	record func(ctx context.Context, n int, b schemas.Batch) (store bool, err error)
@@ -179,6 +180,13 @@ func (l *ledger) SetFence(_ context.Context, _ string, partition int, offset int
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.fences[partition] = offset
+	return nil
+}
+
+func (l *ledger) NoteGap(_ context.Context, g schemas.Gap) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.gaps = append(l.gaps, g)
 	return nil
 }
 

@@ -141,15 +141,29 @@ func (w *worker) resume(ctx context.Context) (resumption, error) {
 	}
 	r := resume(p)
 	if r.note != "" {
-		if r.note == noteLost {
-			w.cfg.observer().Lost(p.first - p.committed)
-		}
 		w.log.Error(r.note, "committed", p.committed, "fence", p.fence, "first", p.first, "last", p.last, keyOffset, r.offset)
+	}
+	if r.gap.To > r.gap.From {
+		if err := noteGap(ctx, w.cfg, w.partition, r.gap); err != nil {
+			return resumption{}, err
+		}
 	}
 	if r.moved {
 		err = w.cfg.Events.fences().SetFence(ctx, w.cfg.Topic, w.partition, r.fence)
 	}
 	return r, err
+}
+
+// noteGap records a gap in the ledger, and tells the observer what retention has deleted.
+func noteGap(ctx context.Context, cfg *Config, partition int, g schemas.Gap) error {
+	g.Topic, g.Partition = cfg.Topic, partition
+	if err := cfg.Events.fences().NoteGap(ctx, g); err != nil {
+		return err
+	}
+	if g.Reason == schemas.GapRetention {
+		cfg.observer().Lost(g.To - g.From)
+	}
+	return nil
 }
 
 // consume takes batch after batch. The fetcher reads one ahead meanwhile.

@@ -28,3 +28,20 @@ type FeedbackEvent struct {
 	*Feedback
 	Offset int64
 }
+
+// Gap is a run of a partition's offsets that was passed over: what was there has no outcome.
+type Gap struct {
+	Topic     string
+	Partition int
+	From, To  int64 // from the first offset up to that after the last
+	Reason    GapReason
+}
+
+// GapReason is a stable code that says why a gap is there.
+type GapReason string
+
+// The reasons.
+const (
+	GapRetention    GapReason = "retention"     // the topic's retention deleted the events before they were read
+	GapLedgerBehind GapReason = "ledger_behind" // the ledger was older than the committed offset: restored, or another one
+)

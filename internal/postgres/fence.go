@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"recstream/schemas"
 )
 
 // fences are those of one consumer group.
@@ -37,6 +39,16 @@ func (f fences) SetFence(ctx context.Context, topic string, partition int, offse
 		 ON CONFLICT (group_name, topic, partition) DO UPDATE SET next_offset = $4, updated_at = now()`,
 		f.group, topic, partition, offset)
 	return wrapf(err, "set fence of %s/%d", topic, partition)
+}
+
+// NoteGap keeps a record of events that were passed over. A gap that is known already is left as it is.
+func (f fences) NoteGap(ctx context.Context, g schemas.Gap) error {
+	ctx, cancel := context.WithTimeout(ctx, f.db.timeout)
+	defer cancel()
+	_, err := f.db.pool.Exec(ctx,
+		`INSERT INTO stream_gaps (group_name, topic, partition, from_offset, to_offset, reason) VALUES ($1, $2, $3, $4, $5, $6)
+		 ON CONFLICT DO NOTHING`, f.group, g.Topic, g.Partition, g.From, g.To, g.Reason)
+	return wrapf(err, "note gap of %s/%d", g.Topic, g.Partition)
 }
 
 // fenceMove takes the fence of a partition from one offset to another, not below it.

@@ -44,6 +44,20 @@ func TestFence(t *testing.T) {
 	}
 }
 
+func TestGapIsNotedOnce(t *testing.T) {
+	db := newDatabase(t)
+	l := NewLedger(db, group, twoDay)
+	for range 2 {
+		must(t, l.NoteGap(deadline(t), schemas.Gap{Topic: topic, Partition: 3, From: 5, To: 9, Reason: schemas.GapRetention}))
+	}
+	var n, lost int
+	must(t, db.Pool().QueryRow(deadline(t), `SELECT count(*), sum(to_offset - from_offset) FROM stream_gaps
+		WHERE group_name = $1 AND topic = $2 AND partition = 3 AND reason = 'retention'`, group, topic).Scan(&n, &lost))
+	if n != 1 || lost != 4 {
+		t.Errorf("%d gaps with %d events are noted, want one with 4", n, lost)
+	}
+}
+
 func TestRecordWithAStaleFenceStoresNothing(t *testing.T) {
 	db := newDatabase(t)
 	l := newLedger(t, db, noon)
