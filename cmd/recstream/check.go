@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cenkalti/backoff/v4"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/segmentio/kafka-go"
 	"github.com/spf13/cobra"
@@ -117,7 +118,38 @@ func checkKafka(ctx context.Context, cfg config.Config) []finding {
 		return []finding{failed("brokers", err, "start Kafka, or set kafka.brokers (now "+strings.Join(cfg.Kafka.Brokers, ",")+"); if it runs, see that kafka.tls and kafka.sasl are what it wants")}
 	}
 	brokers := finding{Check: "brokers", OK: true, Detail: fmt.Sprintf("%d answering at %s", len(meta.Brokers), strings.Join(cfg.Kafka.Brokers, ","))}
-	return []finding{brokers, checkTopics(ctx, client, cfg.Kafka)}
+	findings := []finding{brokers, checkTopics(ctx, client, cfg.Kafka)}
+	if cfg.Delivery == config.ExactlyOnce {
+		findings = append(findings, checkTransactions(ctx, client, cfg.Kafka))
+	}
+	return findings
+}
+
+// checkTransactions asks for a producer with a transactional id that no partition has, but with the same beginning.
+func checkTransactions(ctx context.Context, client *kafka.Client, k config.Kafka) finding {
+	const check = "delivery"
+	ask := func() error {
+		res, err := client.InitProducerID(ctx, &kafka.InitProducerIDRequest{TransactionalID: k.Group + ".check",
+			TransactionTimeoutMs: int(k.TransactionTimeout.Milliseconds()), ProducerID: -1, ProducerEpoch: -1})
+		if err == nil {
+			err = res.Error
+		}
+		if errors.Is(err, kafka.InvalidTransactionTimeout) || errors.Is(err, kafka.TransactionalIDAuthorizationFailed) {
+			return backoff.Permanent(err)
+		}
+		return err
+	}
+	// The broker makes its topic of transactions at the first request for one.
+	err := backoff.Retry(ask, backoff.WithContext(backoff.NewExponentialBackOff(backoff.WithMaxElapsedTime(checkTimeout/2)), ctx))
+	switch {
+	case errors.Is(err, kafka.InvalidTransactionTimeout):
+		return failed(check, err, "lower kafka.transaction_timeout, or raise the brokers' transaction.max.timeout.ms")
+	case errors.Is(err, kafka.TransactionalIDAuthorizationFailed):
+		return failed(check, err, "let this user write to transactional ids that begin with "+k.Group)
+	case err != nil:
+		return failed(check, err, "see that the brokers can have a topic of transactions (transaction.state.log.replication.factor), or set delivery: at_least_once")
+	}
+	return finding{Check: check, OK: true, Detail: "exactly_once: the brokers take transactions"}
 }
 
 func checkTopics(ctx context.Context, client *kafka.Client, k config.Kafka) finding {
