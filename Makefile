@@ -58,6 +58,11 @@ bench-http: ## Measure the wait for a result over HTTP, beside that over Kafka a
 	@scripts/kafka.sh install >/dev/null
 	@postgres=$$(scripts/postgres.sh install); RECSTREAM_PG_BIN="$$postgres" go run ./internal/bench/latency -out '$(OUT)'
 
+.PHONY: bench-scale
+bench-scale: ## Measure 1, 2 and 4 instances on 1, 6 and 24 partitions; OUT=f.json
+	@scripts/kafka.sh install >/dev/null
+	@postgres=$$(scripts/postgres.sh install); RECSTREAM_PG_BIN="$$postgres" go run ./internal/bench -scale -out '$(OUT)'
+
 .PHONY: bench-forest
 bench-forest: ## Measure scoring beside leaves, LightGBM and compiled trees; OUT=f.json, QUICK=1
 	@QUICK='$(QUICK)' scripts/bench-forest.sh -out '$(OUT)'

@@ -43,7 +43,7 @@ type Outbox interface {
 type Config struct {
 	Brokers []string
 	Dialer  *kafka.Dialer // for the group's connections
-	Client  *kafka.Client // for everything else; its Transport must be a *kafka.Transport
+	Client  *kafka.Client // for everything else, with a Transport
 	Group   string
 	Topic   string
 

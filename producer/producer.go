@@ -77,29 +77,32 @@ func (p *Producer) newSender(ctx context.Context, transactionalID string) (*send
 
 // partitions returns how many partitions the topics have.
 func (p *Producer) partitions(ctx context.Context) (map[string]int, error) {
+	meta, err := p.metadata(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read partitions: %w", err)
+	}
+	counts := map[string]int{}
+	for _, t := range meta.Topics {
+		if t.Error == nil && len(t.Partitions) == 0 {
+			t.Error = kafka.UnknownTopicOrPartition
+		}
+		if t.Error != nil {
+			return nil, fmt.Errorf("read partitions of %s: %w", t.Name, t.Error)
+		}
+		counts[t.Name] = len(t.Partitions)
+	}
+	return counts, nil
+}
+
+// metadata is that of the topics.
+func (p *Producer) metadata(ctx context.Context) (*kafka.MetadataResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.cfg.Timeout)
 	defer cancel()
 	topics := []string{p.cfg.Results}
 	if p.cfg.DeadLetters != "" { // a Publisher has none
 		topics = append(topics, p.cfg.DeadLetters)
 	}
-	meta, err := p.cfg.Client.Metadata(ctx, &kafka.MetadataRequest{Topics: topics})
-	if err != nil {
-		return nil, fmt.Errorf("read partitions: %w", err)
-	}
-	counts := map[string]int{}
-	for _, t := range meta.Topics {
-		if t.Error != nil {
-			return nil, fmt.Errorf("read partitions of %s: %w", t.Name, t.Error)
-		}
-		counts[t.Name] = len(t.Partitions)
-	}
-	for _, name := range topics {
-		if counts[name] == 0 {
-			return nil, fmt.Errorf("read partitions of %s: %w", name, kafka.UnknownTopicOrPartition)
-		}
-	}
-	return counts, nil
+	return p.cfg.Client.Metadata(ctx, &kafka.MetadataRequest{Topics: topics})
 }
 
 func numbers(n int) []int {

@@ -1,15 +1,12 @@
 package producer
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 
 	"github.com/segmentio/kafka-go"
-	"github.com/segmentio/kafka-go/protocol"
 
 	"recstream/schemas"
 )
@@ -130,15 +127,19 @@ func (s *sender) isOutdated(ctx context.Context) bool {
 	return err == nil && (counts[s.cfg.Results] != len(s.results) || counts[s.cfg.DeadLetters] != len(s.deadLetters))
 }
 
-// sendAll sends what the lanes have, all at once. Of a failure it finds out what is to be done before the next attempt.
+// sendAll sends what the lanes have, to all brokers at once. Of a failure it finds out what is to be done before the
+// next attempt.
 func (s *sender) sendAll(ctx context.Context, pending []*lane) error {
-	errs := make([]error, len(pending))
-	var wg sync.WaitGroup
-	for i, l := range pending {
-		wg.Go(func() { errs[i] = s.sendSafely(ctx, l) })
+	groups, err := s.byLeader(ctx, pending)
+	if err == nil {
+		errs := make([]error, len(groups))
+		var wg sync.WaitGroup
+		for i, lanes := range groups {
+			wg.Go(func() { errs[i] = s.sendSafely(ctx, lanes) })
+		}
+		wg.Wait()
+		err = errors.Join(errs...)
 	}
-	wg.Wait()
-	err := errors.Join(errs...)
 	if err == nil {
 		return nil
 	}
@@ -158,41 +159,6 @@ func (s *sender) reconnect() {
 	}
 }
 
-// sendSafely is send for a goroutine of its own, where a panic would end the process.
-func (s *sender) sendSafely(ctx context.Context, l *lane) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("publish to %s/%d: panic: %v", l.topic, l.partition, v)
-		}
-	}()
-	return s.send(ctx, l)
-}
-
-// send sends a lane's batches one after the other.
-func (s *sender) send(ctx context.Context, l *lane) error {
-	for l.sent < len(l.queue) {
-		b := l.queue[l.sent]
-		err := s.produce(ctx, l, b)
-		switch {
-		case err == nil || isDuplicate(err):
-			l.acknowledged()
-		case isTooLarge(err) && b.len() > 1:
-			first, second := b.split()
-			l.queue = slices.Replace(l.queue, l.sent, l.sent+1, first, second)
-			l.limit = max(b.bytes()/2, minBatchBytes) // not to be refused every time
-		case isTooLarge(err) && l.topic == s.cfg.DeadLetters && b.stripped < bare:
-			l.queue[l.sent] = b.strip()
-		case isTooLarge(err) && s.tooLarge != nil:
-			s.tooLarge(l, err)
-			l.queue = slices.Delete(l.queue, l.sent, l.sent+1)
-			l.limit = s.cfg.BatchBytes // it was that record, not the batches' size
-		default:
-			return &Error{Topic: l.topic, Partition: l.partition, Err: err}
-		}
-	}
-	return nil
-}
-
 // unsent is how many records of the queue are not acknowledged.
 func (l *lane) unsent() (n int) {
 	for _, b := range l.queue[l.sent:] {
@@ -205,22 +171,6 @@ func (l *lane) unsent() (n int) {
 func (l *lane) acknowledged() {
 	l.sequence = int32((int64(l.sequence) + int64(l.queue[l.sent].len())) & 0x7fffffff)
 	l.sent++
-}
-
-func (s *sender) produce(ctx context.Context, l *lane, b *recordBatch) error {
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
-	defer cancel()
-	res, err := s.cfg.Client.RawProduce(ctx, &kafka.RawProduceRequest{
-		Topic:           l.topic,
-		Partition:       l.partition,
-		RequiredAcks:    kafka.RequireAll,
-		TransactionalID: s.transactionalID,
-		RawRecords:      protocol.RawRecordSet{Reader: bytes.NewReader(b.seal(s.id, l.sequence, s.transactionalID != ""))},
-	})
-	if err != nil {
-		return err
-	}
-	return res.Error
 }
 
 // renew gets a producer id, or the next epoch of the one that is there, and starts the sequences anew. What a

@@ -304,6 +304,24 @@ func TestTroubleInATransaction(t *testing.T) {
 	}
 }
 
+// TestOneRequestABroker has the batches of all partitions that a broker leads in one request.
+func TestOneRequestABroker(t *testing.T) {
+	broker := startBroker(t, devstack.BrokerOptions{})
+	o := openTransactional(t, transactional(t, broker.Addr()), assigned)
+	requests := broker.Cluster().Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Observe: true, Count: -1})
+	for i := range 50 {
+		o.Add(answer(fmt.Sprint("user ", i), fmt.Sprint("r", i)))
+	}
+	_, err := flushTo(t, o, 50)
+	must(t, err)
+	if n := requests.Hits(); n != 1 {
+		t.Errorf("%d requests for results in six partitions of one broker, want 1", n)
+	}
+	if got := committedIDs(t, broker.Addr()); len(got) != 50 {
+		t.Errorf("%d results, want 50", len(got))
+	}
+}
+
 // TestLostAnswersInATransaction has the broker do what it is asked, or not, and say nothing.
 func TestLostAnswersInATransaction(t *testing.T) {
 	for _, key := range []kmsg.Key{kmsg.AddPartitionsToTxn, kmsg.Produce, kmsg.AddOffsetsToTxn, kmsg.TxnOffsetCommit, kmsg.EndTxn} {

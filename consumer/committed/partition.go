@@ -18,7 +18,7 @@ import (
 
 // Partition is a partition to read. It is safe for concurrent use.
 type Partition struct {
-	Client   *kafka.Client // its Transport must be a *kafka.Transport
+	Client   *kafka.Client // with a Transport
 	Topic    string
 	Number   int
 	MaxBytes int           // size at which a response is full; its first record batch may exceed them
@@ -81,7 +81,9 @@ func onlyPartition(r *fetch.Response) (*fetch.ResponsePartition, error) {
 // reconnect drops idle connections, so that the next attempt asks the partition's leader of then, not of now.
 func (p Partition) reconnect(err error) error {
 	if !errors.Is(err, kafka.OffsetOutOfRange) {
-		p.Client.Transport.(*kafka.Transport).CloseIdleConnections()
+		if t, ok := p.Client.Transport.(interface{ CloseIdleConnections() }); ok {
+			t.CloseIdleConnections()
+		}
 	}
 	return err
 }

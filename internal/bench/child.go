@@ -30,10 +30,12 @@ type job struct {
 	Group       string
 	DatabaseURL string // of an empty database
 	ModelPath   string
+	Partitions  int // of the topics
 	Requests    int
 	BrokerPID   int
 	DatabasePID int
 	CPUProfile  string // file; "" is none
+	Led         bool   // one of several instances, led by the parent; the database is filled
 }
 
 // roundLimit ends a child that does not get on.
@@ -73,7 +75,8 @@ func runChild(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) er
 	ctx, cancel := context.WithTimeout(ctx, roundLimit) // should the parent be gone
 	defer cancel()
 	var j job
-	if err := json.NewDecoder(stdin).Decode(&j); err != nil {
+	orders := json.NewDecoder(stdin)
+	if err := orders.Decode(&j); err != nil {
 		return fmt.Errorf("read job: %w", err)
 	}
 	c, err := contenderNamed(j.Contender)
@@ -85,8 +88,14 @@ func runChild(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) er
 		return err
 	}
 	defer s.database.Close()
+	if j.Led {
+		s.lead = follow(orders, stdout)
+	}
 	if err := c.run(ctx, s); err != nil {
 		return err
+	}
+	if j.Led {
+		return s.lead.report(s.watch.measured)
 	}
 	return json.NewEncoder(stdout).Encode(s.watch.measured)
 }
@@ -101,6 +110,7 @@ type session struct {
 	items    []schemas.Item
 	model    schemas.ModelRef
 	watch    *stopwatch
+	lead     *lead // nil unless the job is led
 }
 
 // newSession connects to the job's database and prepares it. The caller closes the database.
@@ -115,28 +125,33 @@ func newSession(ctx context.Context, j job, stderr io.Writer) (*session, error) 
 	if err != nil {
 		return nil, err
 	}
-	if err := s.prepare(ctx); err != nil {
+	if s.items, err = demoItems(); err == nil && !j.Led {
+		err = fill(ctx, s.database, s.cfg, s.items)
+	}
+	if err == nil {
+		err = s.prepare(ctx)
+	}
+	if err != nil {
 		s.database.Close()
 		return nil, err
 	}
 	return s, nil
 }
 
-// prepare makes the schema and puts catalogue and model into force, as the service does when it starts.
+// fill makes the schema and imports the catalogue.
+func fill(ctx context.Context, database *postgres.Database, cfg config.Config, items []schemas.Item) error {
+	if _, err := database.Migrate(ctx); err != nil {
+		return err
+	}
+	keep := postgres.Partitions{Ahead: cfg.Ledger.PartitionsAhead, Retention: cfg.Ledger.Retention}
+	if _, _, err := database.MaintainPartitions(ctx, time.Now(), keep); err != nil {
+		return err
+	}
+	return database.ImportItems(ctx, items, nil)
+}
+
+// prepare puts catalogue and model into force, as the service does when it starts.
 func (s *session) prepare(ctx context.Context) (err error) {
-	if _, err := s.database.Migrate(ctx); err != nil {
-		return err
-	}
-	keep := postgres.Partitions{Ahead: s.cfg.Ledger.PartitionsAhead, Retention: s.cfg.Ledger.Retention}
-	if _, _, err := s.database.MaintainPartitions(ctx, time.Now(), keep); err != nil {
-		return err
-	}
-	if s.items, err = demoItems(); err != nil {
-		return err
-	}
-	if err := s.database.ImportItems(ctx, s.items, nil); err != nil {
-		return err
-	}
 	if s.engine, err = scoring.New(scoring.DefaultParams(), scoring.Options{}); err != nil {
 		return err
 	}

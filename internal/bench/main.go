@@ -5,6 +5,9 @@
 // Each runs in a process of its own, so that processor time and memory are its own, and each round has a group,
 // a results topic and a database of its own. A round whose ledger or results lack a request gives no figure.
 //
+// With -scale it measures what more instances and more partitions bring: all combinations of them, in both kinds of
+// delivery.
+//
 // Run it from the repository: go run ./internal/bench. docs/benchmarks.md says what the figures mean.
 package main
 
@@ -30,6 +33,8 @@ type options struct {
 	candidates int // of a request
 	only       string
 	cpuProfile string
+	scale      bool
+	sweep      sweep // with scale
 	child      bool
 }
 
@@ -42,12 +47,26 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if o.child {
 		return runChild(ctx, stdin, stdout, stderr)
 	}
-	figures, err := measure(ctx, o, stderr)
+	if o.scale {
+		return tell(ctx, o, stdout, stderr, measureScale)
+	}
+	return tell(ctx, o, stdout, stderr, measure)
+}
+
+// report is what a measurement comes to.
+type report interface {
+	print(w io.Writer)
+	object() rounds.Figures
+}
+
+// tell measures, and gives the report to people and to the file.
+func tell[R report](ctx context.Context, o options, stdout, stderr io.Writer, measure func(context.Context, options, io.Writer) (R, error)) error {
+	r, err := measure(ctx, o, stderr)
 	if err != nil {
 		return err
 	}
-	figures.print(stdout)
-	return figures.object().Write(o.Out)
+	r.print(stdout)
+	return r.object().Write(o.Out)
 }
 
 // parseOptions reads the flags, as rounds.Options does.
@@ -57,11 +76,17 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 	set.IntVar(&o.candidates, "candidates", 200, "candidates of a request")
 	set.StringVar(&o.only, "only", "", "measure only these contenders, separated by commas")
 	set.StringVar(&o.cpuProfile, "cpuprofile", "", "write a CPU profile of recstream's last round to this `file`")
+	set.BoolVar(&o.scale, "scale", false, "measure several instances and partitions instead, recstream and at-least-once unless -only says others")
+	instances := set.String("instances", "1,2,4", "with -scale: numbers of instances, separated by commas")
+	partitions := set.String("partitions", "1,6,24", "with -scale: numbers of partitions, separated by commas")
 	set.BoolVar(&o.child, "child", false, "be a contender: read a job from standard input; used by the benchmark itself")
 	o.Rounds = 5
 	err = o.Parse(set, args)
 	if err == nil && (o.requests < 0 || o.candidates < 1) {
 		err = errors.New("-candidates must be at least 1, -requests at least 0")
+	}
+	if err == nil {
+		o.sweep, err = parseSweep(*partitions, *instances)
 	}
 	return o, err
 }

@@ -14,12 +14,12 @@ import (
 	"recstream/schemas"
 )
 
-// partitions is how many the topics have: recstream's default.
+// partitions is how many the topics have unless told otherwise: recstream's default.
 const partitions = 6
 
-// allPartitions returns the numbers of a topic's partitions.
-func allPartitions() []int {
-	list := make([]int, partitions)
+// numbers returns those of n partitions.
+func numbers(n int) []int {
+	list := make([]int, n)
 	for i := range list {
 		list[i] = i
 	}

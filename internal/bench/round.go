@@ -38,17 +38,27 @@ type lane struct {
 }
 
 // measure runs everything and returns the figures.
-func measure(ctx context.Context, o options, stderr io.Writer) (f *figures, err error) {
+func measure(ctx context.Context, o options, stderr io.Writer) (*figures, error) {
+	return withBench(ctx, o, stderr, func(b *bench) (*figures, error) {
+		if err := b.all(ctx); err != nil {
+			return nil, err
+		}
+		return b.figures(ctx)
+	})
+}
+
+// withBench starts the servers for what is to be measured on them.
+func withBench[F any](ctx context.Context, o options, stderr io.Writer, run func(*bench) (F, error)) (f F, err error) {
 	b := &bench{options: o, stderr: stderr}
 	if b.items, err = demoItems(); err != nil {
-		return nil, err
+		return f, err
 	}
 	if o.candidates > len(b.items) {
-		return nil, fmt.Errorf("-candidates is more than the %d items of the catalogue", len(b.items))
+		return f, fmt.Errorf("-candidates is more than the %d items of the catalogue", len(b.items))
 	}
 	selected, err := chosen(o.only)
 	if err != nil {
-		return nil, err
+		return f, err
 	}
 	for _, c := range selected {
 		b.lanes = append(b.lanes, &lane{contender: c})
@@ -57,13 +67,10 @@ func measure(ctx context.Context, o options, stderr io.Writer) (f *figures, err 
 	starting, cancel := context.WithTimeout(ctx, serversStart)
 	defer cancel()
 	if b.stack, err = startStack(starting); err != nil {
-		return nil, err
+		return f, err
 	}
 	defer func() { err = errors.Join(err, b.stack.close()) }()
-	if err := b.all(ctx); err != nil {
-		return nil, err
-	}
-	return b.figures(ctx)
+	return run(b)
 }
 
 // say tells those who watch how far it is.
@@ -136,31 +143,42 @@ func (b *bench) preload(ctx context.Context, l *lane, n int) (err error) {
 // round has a contender answer its requests once, with topics, group and database of the round's own, and
 // proves that it did.
 func (b *bench) round(ctx context.Context, l *lane, profile string) (m measurement, err error) {
+	err = b.trial(ctx, l, func(j job) (err error) {
+		j.CPUProfile = profile
+		m, err = spawn(ctx, j, b.stderr)
+		return err
+	})
+	return m, err
+}
+
+// trial gives a lane a group, topics and a database of its own for one round, and checks what the round left.
+func (b *bench) trial(ctx context.Context, l *lane, run func(job) error) error {
 	b.taken++
 	name := fmt.Sprintf("%s-%d", l.name, b.taken)
 	j := job{
 		Contender: l.name, Broker: b.stack.kafka.Addr(), Topic: l.topic, Group: "bench-" + name,
 		Results: "results-" + name, DeadLetters: "dead-letters-" + name,
-		ModelPath: b.stack.modelPath(), Requests: l.requests,
-		BrokerPID: b.stack.brokerPID, DatabasePID: b.stack.databasePID, CPUProfile: profile,
+		ModelPath: b.stack.modelPath(), Partitions: b.stack.partitions, Requests: l.requests,
+		BrokerPID: b.stack.brokerPID, DatabasePID: b.stack.databasePID,
 	}
 	if err := b.stack.createTopics(ctx, j.Results, j.DeadLetters); err != nil {
-		return m, err
+		return err
 	}
+	var err error
 	if j.DatabaseURL, err = b.stack.postgres.CreateDatabase(ctx); err != nil {
-		return m, err
+		return err
 	}
-	if m, err = spawn(ctx, j, b.stderr); err != nil {
-		return m, err
+	if err := run(j); err != nil {
+		return err
 	}
 	f, err := b.stack.inspect(ctx, l.contender, j)
 	if err == nil {
 		err = f.check(l.written, l.requests*min(schemas.DefaultLimit, b.candidates))
 	}
 	if err != nil {
-		return m, fmt.Errorf("%s: %w", l.name, err)
+		return fmt.Errorf("%s: %w", l.name, err)
 	}
-	return m, errors.Join(b.stack.deleteTopics(ctx, j.Results, j.DeadLetters), b.stack.dropDatabase(ctx, j.DatabaseURL))
+	return errors.Join(b.stack.deleteTopics(ctx, j.Results, j.DeadLetters), b.stack.dropDatabase(ctx, j.DatabaseURL))
 }
 
 // figures gathers what was measured.

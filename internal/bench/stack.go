@@ -29,12 +29,13 @@ type stack struct {
 	brokerPID   int // 0 where it is not known
 	databasePID int
 	seed        uint64 // of the requests made last
+	partitions  int    // of the topics that are made
 }
 
 // startStack starts the servers with the settings of production: Postgres makes every commit durable. On an
 // error nothing is left.
 func startStack(ctx context.Context) (s *stack, err error) {
-	s = &stack{}
+	s = &stack{partitions: partitions}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
@@ -81,11 +82,11 @@ func (s *stack) close() error {
 	return errors.Join(errs...)
 }
 
-// createTopics makes topics of the default number of partitions.
+// createTopics makes topics of the stack's number of partitions.
 func (s *stack) createTopics(ctx context.Context, names ...string) error {
 	topics := make([]kafka.TopicConfig, len(names))
 	for i, name := range names {
-		topics[i] = kafka.TopicConfig{Topic: name, NumPartitions: partitions, ReplicationFactor: 1}
+		topics[i] = kafka.TopicConfig{Topic: name, NumPartitions: s.partitions, ReplicationFactor: 1}
 	}
 	res, err := s.client.CreateTopics(ctx, &kafka.CreateTopicsRequest{Topics: topics})
 	if err == nil {
@@ -111,7 +112,7 @@ func (s *stack) awaitTopics(ctx context.Context, names []string) error {
 		if err != nil {
 			return err
 		}
-		if !slices.ContainsFunc(meta.Topics, func(t kafka.Topic) bool { return t.Error != nil || len(t.Partitions) < partitions }) {
+		if !slices.ContainsFunc(meta.Topics, func(t kafka.Topic) bool { return t.Error != nil || len(t.Partitions) < s.partitions }) {
 			return nil
 		}
 		select {

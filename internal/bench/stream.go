@@ -27,7 +27,7 @@ func (s *session) stream(ctx context.Context, newScorer func() consumer.Scorer) 
 	}
 	defer transport.CloseIdleConnections()
 	client := kafkaconn.NewClient(s.cfg.Kafka, transport)
-	published := &tally{left: int64(s.Requests), done: make(chan struct{})}
+	published := &tally{left: int64(s.Requests), done: make(chan struct{})} // by this process
 	cfg, err := s.consumerConfig(client, published)
 	if err != nil {
 		return err
@@ -42,6 +42,8 @@ func (s *session) stream(ctx context.Context, newScorer func() consumer.Scorer) 
 	select {
 	case <-published.done:
 		err = awaitCommit(ctx, client, s.job)
+		s.watch.end()
+	case <-s.lead.over():
 		s.watch.end()
 	case err := <-ended:
 		return errors.Join(errors.New("the consumer ended early"), err, ctx.Err())
@@ -80,12 +82,16 @@ func (s *session) consumerConfig(client *kafka.Client, published *tally) (consum
 		StallWarning:      c.StallWarning,
 		RequestTimeout:    client.Timeout,
 		OpenOutbox: func(ctx context.Context, of schemas.Assignment) (consumer.Outbox, error) {
+			if err := s.lead.await(ctx); err != nil {
+				return nil, err
+			}
 			s.watch.begin()
 			box, err := out.Open(ctx, of)
 			return &countedOutbox{Outbox: box, published: published}, err
 		},
-		Now: time.Now,
-		Log: s.log,
+		Observer: s.lead.observer(),
+		Now:      time.Now,
+		Log:      s.log,
 	}, err
 }
 
@@ -133,8 +139,8 @@ func awaitCommit(ctx context.Context, client *kafka.Client, j job) error {
 	ticker := time.NewTicker(commitPoll)
 	defer ticker.Stop()
 	for {
-		committed, err := committedTotal(ctx, client, j)
-		if err != nil || committed == int64(j.Requests) {
+		offsets, err := committedOffsets(ctx, client, j)
+		if err != nil || total(offsets) == int64(j.Requests) {
 			return err
 		}
 		select {
@@ -145,18 +151,27 @@ func awaitCommit(ctx context.Context, client *kafka.Client, j job) error {
 	}
 }
 
-// committedTotal returns how far the group has come, summed over the partitions.
-func committedTotal(ctx context.Context, client *kafka.Client, j job) (total int64, err error) {
+// committedOffsets returns how far the group has come, by partition.
+func committedOffsets(ctx context.Context, client *kafka.Client, j job) (map[int]int64, error) {
 	res, err := client.OffsetFetch(ctx, &kafka.OffsetFetchRequest{
-		GroupID: j.Group, Topics: map[string][]int{j.Topic: allPartitions()},
+		GroupID: j.Group, Topics: map[string][]int{j.Topic: numbers(j.Partitions)},
 	})
 	if err != nil {
-		return 0, fmt.Errorf("read committed offsets: %w", err)
+		return nil, fmt.Errorf("read committed offsets: %w", err)
 	}
+	offsets := map[int]int64{}
 	for _, p := range res.Topics[j.Topic] {
-		total += max(0, p.CommittedOffset)
+		offsets[p.Partition] = max(0, p.CommittedOffset)
 	}
-	return total, nil
+	return offsets, nil
+}
+
+// total adds offsets up.
+func total(offsets map[int]int64) (sum int64) {
+	for _, offset := range offsets {
+		sum += offset
+	}
+	return sum
 }
 
 // plainScorer leaves scoring out: it answers with the first candidates of the request. What it says of them is

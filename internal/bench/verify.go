@@ -86,7 +86,7 @@ func storedIDs(ctx context.Context, conn *pgx.Conn, query string) (f fingerprint
 // ends returns the offsets after the last records of a topic, by partition.
 func (s *stack) ends(ctx context.Context, topic string) (map[int]int64, error) {
 	var wanted []kafka.OffsetRequest
-	for _, p := range allPartitions() {
+	for _, p := range numbers(s.partitions) {
 		wanted = append(wanted, kafka.LastOffsetOf(p))
 	}
 	res, err := s.client.ListOffsets(ctx, &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{topic: wanted}})

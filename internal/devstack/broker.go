@@ -18,6 +18,9 @@ type BrokerOptions struct {
 	Brokers int
 	// Port is the first broker's; the others have the following ones. 0 chooses free ports.
 	Port int
+	// Advertised are the addresses that clients are told to connect to, by broker, such as those of
+	// proxies. Where one is missing or empty, it is the broker's own.
+	Advertised []string
 	// Topics to be made at once, with their number of partitions.
 	Topics map[string]int
 	// DataDir keeps the records over Close and StartBroker. Empty keeps everything in memory, which
@@ -36,10 +39,11 @@ type Broker struct {
 
 // StartBroker starts an embedded Kafka in this process. Close it to end it.
 func StartBroker(opts BrokerOptions) (*Broker, error) {
+	b := &Broker{}
 	settings := []kfake.Opt{
 		kfake.NumBrokers(max(opts.Brokers, 1)),
 		kfake.GroupMinSessionTimeout(minSessionTimeout),
-		kfake.ListenFn(portSource(opts.Port)),
+		kfake.ListenFn(b.listener(opts)),
 	}
 	for topic, partitions := range opts.Topics {
 		settings = append(settings, kfake.SeedTopics(int32(partitions), topic))
@@ -47,27 +51,48 @@ func StartBroker(opts BrokerOptions) (*Broker, error) {
 	if opts.DataDir != "" {
 		settings = append(settings, kfake.DataDir(opts.DataDir))
 	}
-	cluster, err := kfake.NewCluster(append(settings, opts.Extra...)...)
-	if err != nil {
+	var err error
+	if b.cluster, err = kfake.NewCluster(append(settings, opts.Extra...)...); err != nil {
 		return nil, fmt.Errorf("start embedded Kafka: %w", err)
 	}
-	return &Broker{cluster: cluster, addrs: cluster.ListenAddrs()}, nil
+	return b, nil
 }
 
-// portSource returns a listen function that gives out ports from first on, or free ones for 0.
-// The broker gets the listener itself, so nobody can take the port in between.
-func portSource(first int) func(network, address string) (net.Listener, error) {
-	next := first
-	return func(string, string) (net.Listener, error) {
-		if first == 0 {
-			return listen()
+// listener returns a function that gives out ports from the first one on, or free ones, and notes
+// which. The broker gets the listener itself, so nobody can take the port in between.
+func (b *Broker) listener(opts BrokerOptions) func(network, address string) (net.Listener, error) {
+	return func(string, string) (l net.Listener, err error) {
+		i := len(b.addrs)
+		if opts.Port == 0 {
+			l, err = listen()
+		} else {
+			l, err = listenOn(opts.Port + i)
 		}
-		next++
-		return listenOn(next - 1)
+		if err != nil {
+			return nil, err
+		}
+		b.addrs = append(b.addrs, l.Addr().String())
+		if i < len(opts.Advertised) && opts.Advertised[i] != "" {
+			return advertised{l, address(opts.Advertised[i])}, nil
+		}
+		return l, nil
 	}
 }
 
-// Addr returns the brokers' addresses, each host:port.
+// advertised is a listener that says that it has another address, which the broker tells clients.
+type advertised struct {
+	net.Listener
+	addr address
+}
+
+func (a advertised) Addr() net.Addr { return a.addr }
+
+type address string
+
+func (address) Network() string  { return "tcp" }
+func (a address) String() string { return string(a) }
+
+// Addr returns the brokers' own addresses, each host:port, past what is advertised.
 func (b *Broker) Addr() []string { return b.addrs }
 
 // Cluster returns the broker's inner parts, to inject faults.

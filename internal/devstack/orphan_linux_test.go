@@ -56,7 +56,7 @@ func TestKafkaEndsWithParent(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts Apache Kafka, which takes seconds")
 	}
-	script, err := findScript("kafka.sh")
+	script, err := kafkaScript()
 	must(t, err)
 	needServer(t, kafkaInstalled(t.Context(), script))
 	endsWithParent(t, "kafka", filepath.Join(t.TempDir(), "broker"))

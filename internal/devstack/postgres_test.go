@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -169,4 +170,38 @@ func foreignDir(t *testing.T) string {
 	must(t, os.Mkdir(dir, 0o755))
 	must(t, os.WriteFile(filepath.Join(dir, "letter.txt"), nil, 0o600))
 	return dir
+}
+
+func TestPostgresPause(t *testing.T) {
+	ctx := deadline(t)
+	p := startPostgres(t, PostgresOptions{})
+	conn, err := pgx.Connect(ctx, p.URL("postgres"))
+	must(t, err)
+	defer conn.Close(ctx)
+	must(t, p.Pause())
+
+	short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+	defer cancel()
+	if _, err := pgx.Connect(short, p.URL("postgres")); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("error %v of a new connection while paused, want a deadline", err)
+	}
+	answer := make(chan error, 1)
+	go func() { answer <- conn.Ping(ctx) }()
+	select {
+	case err := <-answer:
+		t.Errorf("answer %v while paused", err)
+	case <-short.Done():
+	case <-time.After(50 * time.Millisecond):
+	}
+	must(t, p.Resume())
+	must(t, <-answer)
+
+	must(t, p.Pause())
+	must(t, p.Kill()) // ends even so
+	must(t, p.Pause())
+	must(t, p.Resume())
+	must(t, p.Start(ctx))
+	if got := query(ctx, t, p.URL("postgres"), "SELECT 'alive'"); got != "alive" {
+		t.Errorf("query gives %q", got)
+	}
 }

@@ -23,6 +23,7 @@ const (
 type process struct {
 	cmd    *exec.Cmd
 	name   string // for errors
+	paused bool   // its server's lock guards it
 	output *tail
 	done   chan struct{}
 	err    error // how it ended; read it after done
@@ -101,6 +102,9 @@ func (p *process) ended() error {
 func (p *process) stop(ctx context.Context, signal os.Signal) error {
 	// An error means that it has ended, which done tells below.
 	_ = p.cmd.Process.Signal(signal)
+	if p.paused {
+		_ = p.freeze(false) // it only gets the signal then, unless it is SIGKILL
+	}
 	select {
 	case <-p.done:
 		return nil

@@ -10,6 +10,7 @@ import (
 // server is a process that can be stopped and started again. It keeps its port and its data.
 type server struct {
 	port  reservation
+	inner []reservation // ports that servers of ours talk to each other on
 	begin func() (*process, error)
 	probe func(context.Context) error
 
@@ -26,10 +27,9 @@ func (s *server) Start(ctx context.Context) error {
 	if s.alive() {
 		return nil
 	}
-	if err := s.port.hold(); err != nil {
+	if err := s.takePorts(); err != nil {
 		return err
 	}
-	s.port.release()
 	proc, err := s.begin()
 	if err != nil {
 		return err
@@ -41,7 +41,48 @@ func (s *server) Start(ctx context.Context) error {
 	return nil
 }
 
-// end stops the process, if there is one. The caller holds mu.
+// takePorts makes sure that the ports are free, and leaves them to the process.
+func (s *server) takePorts() error {
+	for _, port := range s.ports() {
+		if err := port.hold(); err != nil {
+			return err
+		}
+	}
+	s.freePorts()
+	return nil
+}
+
+func (s *server) freePorts() {
+	for _, port := range s.ports() {
+		port.release()
+	}
+}
+
+func (s *server) ports() []*reservation {
+	all := []*reservation{&s.port}
+	for i := range s.inner {
+		all = append(all, &s.inner[i])
+	}
+	return all
+}
+
+// Pause stops the server where it is, with all of its processes: it neither answers nor ends, and
+// the system goes on to accept connections for it. A server that is away is left so. Only for Linux.
+func (s *server) Pause() error { return s.freeze(true) }
+
+// Resume has a paused server go on.
+func (s *server) Resume() error { return s.freeze(false) }
+
+func (s *server) freeze(paused bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.alive() {
+		return nil
+	}
+	return s.proc.freeze(paused)
+}
+
+// end stops the process, if there is one, even if it is paused. The caller holds mu.
 func (s *server) end(ctx context.Context, signal os.Signal) error {
 	if s.proc == nil {
 		return nil
