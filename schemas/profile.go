@@ -6,7 +6,9 @@ import "time"
 // half-life of the configuration; those here are as of AsOf, and decay further to the time of a request.
 type Profile struct {
 	UserID string
-	AsOf   time.Time // the latest feedback's time; weights are decayed to it
+	// Version grows with each change that is stored; no two states of a user's profile have the same. 0 is not stored.
+	Version int64
+	AsOf    time.Time // the latest feedback's time; weights are decayed to it
 
 	// Activity is the decayed number of feedback events, impressions left out.
 	Activity float64
@@ -38,4 +40,10 @@ type ProfileItem struct {
 // SeenBy reports whether the user has seen the item by time t. At the zero time nothing is too late.
 func (i *ProfileItem) SeenBy(t time.Time) bool {
 	return !i.Seen.IsZero() && (t.IsZero() || !i.Seen.After(t))
+}
+
+// ProfileKey names one state of a user's profile.
+type ProfileKey struct {
+	UserID  string
+	Version int64
 }

@@ -58,7 +58,7 @@ func (s *Scorer) suspect(r *rung) schemas.Reason {
 	if !varied && len(scores) >= s.arm.params.Fallback.ConstantScoresMin {
 		return schemas.ReasonConstantScores
 	}
-	if r.watch.observe(s.asked, scores, r.model.predict) {
+	if s.question.stored == nil && r.watch.observe(s.asked, scores, r.model.predict) {
 		return schemas.ReasonDriftExceeded
 	}
 	return ""
@@ -67,7 +67,8 @@ func (s *Scorer) suspect(r *rung) schemas.Reason {
 // verify walks the trees for the best item, now and then, and compares: a score is what the model says, whatever
 // the evaluator.
 func (s *Scorer) verify(m *boundModel, q *question) schemas.Reason {
-	if every := s.arm.params.Fallback.VerifyEvery; every == 0 || m.model == nil || m.decided.Add(1)%uint64(every) != 0 {
+	every := s.arm.params.Fallback.VerifyEvery
+	if every == 0 || m.model == nil || q.stored != nil || m.decided.Add(1)%uint64(every) != 0 {
 		return ""
 	}
 	best := &s.ranked[0]

@@ -142,8 +142,8 @@ func (a *arm) mayCompare() bool {
 
 // Decide decides req for a user of whom that profile is known, nil for none. It sets the fields of dst that are
 // the decision itself: RequestID, UserID, Context and RequestedAt as in req, Tier, Degraded, Model, Experiment,
-// ConfigVersion, CatalogVersion, Considered, Items, Pinned, ColdStart, UserFeatures, PairFeatures, Explain and
-// Explanation. The slices are reused up to their capacity, and nil Items are appended to. Times of scoring and
+// ConfigVersion, CatalogVersion, ProfileVersion, Considered, Items, Pinned, ColdStart, UserFeatures, PairFeatures,
+// Explain and Explanation. The slices are reused up to their capacity, and nil Items are appended to. Times of scoring and
 // Source are the caller's. Model and Experiment are shared and must not be changed.
 //
 // Items expire against req.RequestedAt; where the event had no time, the caller sets it first. A limit
@@ -224,20 +224,21 @@ func (s *Scorer) decide(a *arm, ref *schemas.ExperimentRef, posed question, know
 	s.start(req, dst)
 	dst.Experiment = ref
 	if known != nil {
+		dst.ProfileVersion = known.Version
 		profile.At(&s.faded, known, req.RequestedAt, s.engine.opts.HalfLife)
 		q.profile = &s.faded
 	}
-	if !s.recall(q, dst) {
+	if q.stored != nil || !s.recall(q, dst) {
 		q.eligible = s.filter.Eligible(a.catalog, req, q.profile)
 		s.stages.Filter = s.engine.opts.Now().Sub(s.began)
 		if dst.Considered = len(q.eligible); dst.Considered == 0 {
-			s.answerNothing(dst)
+			s.answerNothing(q, dst)
 		} else {
 			s.descend(q, dst)
 		}
 	}
 	s.noteColdStart(q, dst)
-	if s.wantsExplanation(req) {
+	if s.explains(q) {
 		s.explain(q, dst)
 	}
 	s.stages.Rank = s.engine.opts.Now().Sub(s.began) - s.stages.Filter - s.stages.Score
@@ -270,7 +271,7 @@ func (s *Scorer) start(req *schemas.Request, dst *schemas.Decision) {
 	dst.Degraded, dst.Items, dst.Pinned, dst.ColdStart = dst.Degraded[:0], dst.Items[:0], 0, dst.ColdStart[:0]
 	dst.UserFeatures, dst.PairFeatures = dst.UserFeatures[:0], dst.PairFeatures[:0]
 	dst.Explain, dst.Explanation = req.Explain, nil
-	dst.ConfigVersion, dst.CatalogVersion = s.arm.version, s.arm.catalog.Version()
+	dst.ConfigVersion, dst.CatalogVersion, dst.ProfileVersion = s.arm.version, s.arm.catalog.Version(), 0
 }
 
 // limit is how many items the answer to a request may have.
@@ -283,10 +284,12 @@ func (s *Scorer) limit(req *schemas.Request) int {
 }
 
 // answerNothing makes the empty answer: the last tier's, and the model's own trouble stays told.
-func (s *Scorer) answerNothing(dst *schemas.Decision) {
+func (s *Scorer) answerNothing(q *question, dst *schemas.Decision) {
 	dst.Tier = schemas.TierBasic
-	if first := &s.arm.rungs[0]; first.reason != "" && first.tier == schemas.TierModel {
-		dst.Degraded = append(dst.Degraded, first.reason)
+	if first := &s.arm.rungs[0]; first.tier == schemas.TierModel {
+		if reason := q.trouble(first); reason != "" {
+			dst.Degraded = append(dst.Degraded, reason)
+		}
 	}
 	dst.Degraded = append(dst.Degraded, schemas.ReasonNoEligibleItems)
 }
@@ -296,7 +299,7 @@ func (s *Scorer) noteColdStart(q *question, dst *schemas.Decision) {
 	switch {
 	case q.req.UserID == "":
 		dst.ColdStart = append(dst.ColdStart, schemas.ColdAnonymousUser)
-	case q.profile == nil && s.NeedsProfile(q.req):
+	case q.profile == nil && s.looksForProfile(q):
 		dst.ColdStart = append(dst.ColdStart, schemas.ColdUnknownUser)
 	}
 	if q.req.Context == (schemas.Context{}) {

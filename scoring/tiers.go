@@ -15,9 +15,10 @@ type question struct {
 	req      *schemas.Request
 	profile  *schemas.Profile // as of the request's time; nil is unknown
 	eligible []int32
-	deadline time.Time // of the answer; zero is none
-	slots    *slots    // where the answer may be remembered; nil for nowhere
-	key      answerKey // of the answer there
+	deadline time.Time         // of the answer; zero is none
+	stored   *schemas.Decision // the decision that is made again; nil for a new one
+	slots    *slots            // where the answer may be remembered; nil for nowhere
+	key      answerKey         // of the answer there
 }
 
 // ranks are the ways to rank, by tier: each leaves the best of the eligible items in the scorer, or returns the
@@ -37,7 +38,12 @@ var nan = math.NaN()
 func (s *Scorer) descend(q *question, dst *schemas.Decision) {
 	for i := range s.arm.rungs {
 		r := &s.arm.rungs[i]
-		reason := s.try(r, q)
+		reason := schemas.Reason("")
+		if q.stored == nil {
+			reason = s.try(r, q)
+		} else {
+			reason = s.tryAgain(i, q)
+		}
 		if reason == "" {
 			s.answer(r, dst)
 			if i == 0 {
@@ -70,7 +76,7 @@ func (s *Scorer) standIn(q *question) {
 	s.ranked = s.ranked[:min(len(s.ranked), limit)]
 }
 
-// try asks one tier, if it is to be asked. A panic is a reason like any other.
+// try asks one tier, if it is to be asked.
 func (s *Scorer) try(r *rung, q *question) (reason schemas.Reason) {
 	switch {
 	case r.reason != "":
@@ -83,6 +89,13 @@ func (s *Scorer) try(r *rung, q *question) (reason schemas.Reason) {
 	if !r.watch.breaker.Allow(now) {
 		return schemas.ReasonCircuitOpen
 	}
+	reason = s.rankBy(r, q)
+	r.watch.report(now, reason, s.atFault(reason, q))
+	return reason
+}
+
+// rankBy ranks as a tier does. A panic is a reason like any other.
+func (s *Scorer) rankBy(r *rung, q *question) (reason schemas.Reason) {
 	defer func() {
 		if v := recover(); v != nil {
 			s.lastPanic = &PanicError{Tier: r.tier, Value: v, Stack: debug.Stack()}
@@ -90,7 +103,6 @@ func (s *Scorer) try(r *rung, q *question) (reason schemas.Reason) {
 			delete(s.raters, r.model) // it may have stopped in the middle of anything
 			s.ranker = rank.Ranker{}
 		}
-		r.watch.report(now, reason, s.atFault(reason, q))
 	}()
 	return r.rank(s, r, q)
 }

@@ -17,6 +17,7 @@ const (
 	exitOK      = 0
 	exitRuntime = 1
 	exitUsage   = 2
+	exitLimit   = 3 // a replay's report exceeds what the command line allows
 )
 
 // usageError is a mistake in the command line that only the command itself can see.
@@ -85,6 +86,9 @@ func report(stderr io.Writer, cmd *cobra.Command, err error, started bool) int {
 	}
 	if isConfigError(err) {
 		status = exitUsage
+	}
+	if isLimit(err) {
+		status = exitLimit
 	}
 	fmt.Fprintf(stderr, "recstream: %s\n", message(err))
 	if hint != "" {

@@ -12,6 +12,7 @@ import (
 	"github.com/cenkalti/backoff/v4"
 	"github.com/segmentio/kafka-go"
 
+	"recstream/internal/chaos/plant"
 	"recstream/internal/config"
 	"recstream/internal/kafkaconn"
 	"recstream/internal/postgres"
@@ -55,6 +56,7 @@ func newPipeline(ctx context.Context, cfg config.Config, log *slog.Logger) (*pip
 		return nil, err
 	}
 	p.client = kafkaconn.NewClient(cfg.Kafka, p.transport)
+	p.client.Transport = plant.Transport(p.client.Transport) // as it is, but for the tests of faults
 	params, text, err := loadScoring(cfg.Scoring.File)
 	if err != nil {
 		return nil, err
@@ -93,6 +95,7 @@ func openDatabase(ctx context.Context, cfg config.Config) (*postgres.Database, e
 	return postgres.Open(ctx, postgres.Options{
 		URL:            cfg.Database.URL.Reveal(),
 		MaxConnections: cfg.Database.MaxConnections,
+		Configure:      plant.Pool, // nothing, but for the tests of faults
 	})
 }
 

@@ -58,6 +58,7 @@ Exit status:
   0    done
   1    the work failed
   2    the command line or the configuration has a mistake
+  3    a replay differs more than its limits allow
   130, 143
        stopped at once by a second SIGINT or SIGTERM; the first lets the work in hand finish`,
 		Example: `  recstream demo
@@ -89,6 +90,8 @@ Exit status:
 		newExperimentCommand(app),
 		newScoringCommand(app),
 		newPublishCommand(app),
+		newDLQCommand(app),
+		newReplayCommand(app),
 		newCheckCommand(app),
 		newExplainCommand(app),
 		newSimulateCommand(app),

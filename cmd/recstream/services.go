@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"recstream/consumer"
+	"recstream/internal/chaos/plant"
 	"recstream/internal/config"
 	"recstream/internal/postgres"
 	"recstream/producer"
@@ -43,16 +44,19 @@ func (p *pipeline) services() []*consumer.Service {
 		Ledger:   postgres.NewLedger(p.database, k.Group, p.cfg.Ledger.LookBack),
 		Profiles: p.profiles,
 	}
-	services := []*consumer.Service{consumer.New(requests)}
+	services := []*consumer.Service{newService(requests)}
 	if p.cfg.Feedback.Enabled {
 		group := k.Group + feedbackSuffix
 		feedback := p.consumerConfig(group, k.Topics.Feedback)
 		feedback.Events = consumer.Feedback{Ledger: postgres.NewFeedbackLedger(p.database, group, p.applyFeedback, profile.Preference, p.cfg.Popularity.HalfLife)}
 		feedback.Observer = p.observed(k.Topics.Feedback, p.metrics.Feedback)
-		services = append(services, consumer.New(feedback))
+		services = append(services, newService(feedback))
 	}
 	return services
 }
+
+// newService returns a service, with the faults that its tests plant in it; otherwise there are none.
+func newService(cfg consumer.Config) *consumer.Service { return consumer.New(plant.Service(cfg)) }
 
 // feedbackSuffix makes of the name of the requests' consumer group that of the feedback's.
 const feedbackSuffix = "-feedback"

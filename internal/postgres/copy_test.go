@@ -60,7 +60,7 @@ func TestEncodedRowIsWhatPgxReads(t *testing.T) {
 	for range 300 {
 		d := r.decision(r.text(), noon, models)
 		var c copyBuffer
-		must(t, appendDecision(&c, d))
+		must(t, appendDecision(&c, LiveRun, d))
 		f := fields(t, c.b)
 		got := []any{
 			scan[string](t, pgtype.TextOID, f[fieldRequestID]),
@@ -95,7 +95,7 @@ func TestArrayHeaderSaysWhetherThereAreNulls(t *testing.T) {
 			d := decision("r", noon)
 			d.Items = []schemas.ScoredItem{{Prediction: test.prediction}}
 			var c copyBuffer
-			must(t, appendDecision(&c, d))
+			must(t, appendDecision(&c, LiveRun, d))
 			if got := binary.BigEndian.Uint32(fields(t, c.b)[fieldPredictions][4:]); got != test.flag {
 				t.Errorf("null flag %d, want %d", got, test.flag)
 			}
@@ -123,7 +123,7 @@ func TestTermsAreLeftOutWhereTheBaseIsTheScore(t *testing.T) {
 			d := decision("r", noon)
 			d.Items = test.items
 			var c copyBuffer
-			must(t, appendDecision(&c, d))
+			must(t, appendDecision(&c, LiveRun, d))
 			if got := fields(t, c.b)[fieldTerms] == nil; got != test.want {
 				t.Errorf("left out: %t, want %t", got, test.want)
 			}
@@ -147,7 +147,7 @@ func TestEncodingARowAllocatesNothing(t *testing.T) {
 	c, d := new(copyBuffer), tenItems()
 	encode := func() {
 		c.begin()
-		must(t, appendDecision(c, d))
+		must(t, appendDecision(c, LiveRun, d))
 		c.end()
 	}
 	encode()
@@ -167,7 +167,7 @@ func BenchmarkAppendDecision(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				c.begin()
-				must(b, appendDecision(c, d))
+				must(b, appendDecision(c, LiveRun, d))
 			}
 		})
 	}
@@ -181,7 +181,7 @@ func FuzzEncodedText(f *testing.F) {
 		d.UserID, d.Source.Offset = user, offset
 		d.Items = []schemas.ScoredItem{{ItemID: id, Title: title, Prediction: v, Score: v}}
 		var c copyBuffer
-		must(t, appendDecision(&c, d))
+		must(t, appendDecision(&c, LiveRun, d))
 		row := fields(t, c.b)
 		if string(row[fieldRequestID]) != id || (row[2] == nil) != (user == "") || string(row[2]) != user {
 			t.Errorf("id %q, user %q", row[fieldRequestID], row[2])

@@ -11,9 +11,10 @@ import (
 
 // Options say how a database is reached. The zero value of each field is replaced by its default.
 type Options struct {
-	URL            string        // postgres://user:password@host:port/database?...
-	MaxConnections int           // default 8
-	Timeout        time.Duration // of one operation, default 30 s; a server that does not answer is given up then
+	URL            string                // postgres://user:password@host:port/database?...
+	MaxConnections int                   // default 8
+	Timeout        time.Duration         // of one operation, default 30 s; a server that does not answer is given up then
+	Configure      func(*pgxpool.Config) // has the last word on the pool, as for a tracer; nil changes nothing
 }
 
 // Database is a pool of connections to one PostgreSQL database. It is safe for concurrent use.
@@ -57,6 +58,9 @@ func Open(ctx context.Context, o Options) (*Database, error) {
 	}
 	if config.ConnConfig.ConnectTimeout == 0 {
 		config.ConnConfig.ConnectTimeout = 5 * time.Second
+	}
+	if o.Configure != nil {
+		o.Configure(config)
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {

@@ -44,7 +44,7 @@ func (l *FeedbackLedger) Record(ctx context.Context, b schemas.FeedbackBatch) er
 	case errors.Is(err, ErrFenced):
 		return err
 	case isMissingPartition(err):
-		err = l.db.addMissingPartition(ctx, tableOutcomes, b.ReceivedAt)
+		err = l.db.addMissingPartition(ctx, b.ReceivedAt, tableOutcomes, tableProfileVersions)
 	}
 	return wrap("record feedback", err)
 }
@@ -93,7 +93,7 @@ func (l *FeedbackLedger) store(ctx context.Context, tx pgx.Tx, b schemas.Feedbac
 	if err != nil {
 		return err
 	}
-	if err := l.applyAll(ctx, tx, inserted); err != nil {
+	if err := l.applyAll(ctx, tx, inserted, b.ReceivedAt); err != nil {
 		return err
 	}
 	return l.countPopularity(ctx, tx, b, inserted)
@@ -152,7 +152,7 @@ func insertOutcomes(ctx context.Context, tx pgx.Tx, b schemas.FeedbackBatch) ([]
 }
 
 // applyAll brings events into the profiles of their users, in order. Anonymous users have none.
-func (l *FeedbackLedger) applyAll(ctx context.Context, tx pgx.Tx, events []schemas.FeedbackEvent) error {
+func (l *FeedbackLedger) applyAll(ctx context.Context, tx pgx.Tx, events []schemas.FeedbackEvent, at time.Time) error {
 	var users []string
 	for _, e := range events {
 		if e.UserID != "" {
@@ -168,6 +168,7 @@ func (l *FeedbackLedger) applyAll(ctx context.Context, tx pgx.Tx, events []schem
 	if err != nil {
 		return err
 	}
+	before := clones(profiles)
 	for _, e := range events {
 		if p := profiles[e.UserID]; p != nil {
 			if err := applySafely(l.apply, p, e.Feedback); err != nil {
@@ -175,5 +176,5 @@ func (l *FeedbackLedger) applyAll(ctx context.Context, tx pgx.Tx, events []schem
 			}
 		}
 	}
-	return writeProfiles(ctx, tx, users, profiles)
+	return writeProfiles(ctx, tx, users, before, profiles, at)
 }

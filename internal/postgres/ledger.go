@@ -171,7 +171,7 @@ func (l *Ledger) copyDecisions(ctx context.Context, conn *pgconn.PgConn, b schem
 	defer copyBuffers.Put(buffer)
 	buffer.begin()
 	for _, d := range b.Decisions {
-		if err := appendDecision(buffer, d); err != nil {
+		if err := appendDecision(buffer, LiveRun, d); err != nil {
 			return err
 		}
 	}
@@ -182,5 +182,5 @@ func (l *Ledger) copyDecisions(ctx context.Context, conn *pgconn.PgConn, b schem
 
 // addMissingPartition makes the partition that the batch's day lacks, so that the next attempt finds it.
 func (l *Ledger) addMissingPartition(ctx context.Context, b schemas.Batch) error {
-	return wrap("record decisions", l.db.addMissingPartition(ctx, tableDecisions, b.Decisions[0].ScoredAt))
+	return wrap("record decisions", l.db.addMissingPartition(ctx, b.Decisions[0].ScoredAt, tableDecisions))
 }

@@ -131,22 +131,37 @@ func TestMaintainPartitions(t *testing.T) {
 		{"long stopped", noon.AddDate(0, 0, 9), Partitions{Ahead: 0, Retention: 24 * time.Hour}, 1,
 			[]string{"20260315", "20260316"}, []string{"20260323"}},
 	}
-	tables := []string{tableDecisions, tableOutcomes}
+	tables := []string{tableDecisions, tableOutcomes, tableProfileVersions}
 	for _, step := range steps {
 		var want []string
 		for _, table := range tables {
+			if table == tableProfileVersions {
+				continue // TestPastProfilesAreKeptADayLonger
+			}
 			for _, day := range step.dropped {
 				want = append(want, table+"_"+day)
 			}
 		}
 		made, dropped, err := db.MaintainPartitions(deadline(t), step.now, step.keep)
+		dropped = slices.DeleteFunc(dropped, func(name string) bool { return strings.HasPrefix(name, tableProfileVersions) })
 		if err != nil || made != len(tables)*step.made || !slices.Equal(dropped, want) {
 			t.Errorf("%s: made %d, dropped %v, error %v; want %d of each table, %v", step.name, made, dropped, err, step.made, want)
 		}
-		for _, table := range tables {
+		for _, table := range tables[:2] {
 			if got := daysOf(table, partitionsOf(t, db, table)); !slices.Equal(got, step.left) {
 				t.Errorf("%s: partitions of %s %v, want %v", step.name, table, got, step.left)
 			}
+		}
+	}
+}
+
+func TestPastProfilesAreKeptADayLonger(t *testing.T) {
+	db := newDatabase(t)
+	for day, want := range [][]string{{"20260314"}, {"20260314", "20260315"}, {"20260314", "20260315", "20260316"}, {"20260315", "20260316", "20260317"}} {
+		_, _, err := db.MaintainPartitions(deadline(t), noon.AddDate(0, 0, day), Partitions{Retention: 24 * time.Hour})
+		must(t, err)
+		if got := daysOf(tableProfileVersions, partitionsOf(t, db, tableProfileVersions)); !slices.Equal(got, want) {
+			t.Errorf("day %d: partitions %v, want %v", day, got, want)
 		}
 	}
 }
@@ -167,8 +182,8 @@ func TestInstancesMaintainPartitionsTogether(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if m, d := made[0]+made[1]+made[2]+made[3], dropped[0]+dropped[1]+dropped[2]+dropped[3]; m != 8 || d != 1 {
-		t.Errorf("made %v, dropped %v; want 8 and 1 in all", made, dropped)
+	if m, d := made[0]+made[1]+made[2]+made[3], dropped[0]+dropped[1]+dropped[2]+dropped[3]; m != 12 || d != 1 {
+		t.Errorf("made %v, dropped %v; want 12 and 1 in all", made, dropped)
 	}
 }
 
@@ -195,8 +210,8 @@ func TestLongQueriesStopNeitherPartitionsNorBatches(t *testing.T) {
 	must(t, err)
 
 	quick := &Database{pool: db.pool, timeout: 3 * time.Second}
-	if made, _, err := quick.MaintainPartitions(deadline(t), noon, Partitions{Ahead: 1}); made != 3 || err != nil {
-		t.Errorf("made %d partitions beside a reader, error %v; want one of decisions and two of outcomes", made, err)
+	if made, _, err := quick.MaintainPartitions(deadline(t), noon, Partitions{Ahead: 1}); made != 5 || err != nil {
+		t.Errorf("made %d partitions beside a reader, error %v; want one of decisions and two of each of the others", made, err)
 	}
 	if _, _, err := quick.MaintainPartitions(deadline(t), noon, Partitions{Retention: time.Hour}); !hasCode(err, "55P03") || !transient(err) {
 		t.Errorf("dropping beside a reader: %v, want to give up soon (55P03) and be asked again", err)

@@ -13,7 +13,7 @@ import (
 )
 
 // selectProfiles takes user ids. The columns are in the order of scanProfile.
-const selectProfiles = `SELECT user_id, as_of, activity, duration_sum, duration_weight,
+const selectProfiles = `SELECT user_id, version, as_of, activity, duration_sum, duration_weight,
 	genres, genre_weights, item_ids, seen_at, dismissed_at, impressions
 	FROM profiles WHERE user_id = ANY($1)`
 
@@ -66,7 +66,7 @@ func scanProfile(rows pgx.Rows) (*schemas.Profile, error) {
 		weights, impressions []float64
 		seen, dismissed      []pgtype.Timestamptz
 	)
-	err := rows.Scan(&p.UserID, &asOf, &p.Activity, &p.DurationSum, &p.DurationWeight,
+	err := rows.Scan(&p.UserID, &p.Version, &asOf, &p.Activity, &p.DurationSum, &p.DurationWeight,
 		&genres, &weights, &ids, &seen, &dismissed, &impressions)
 	if err != nil {
 		return nil, err
@@ -97,13 +97,14 @@ func timestamptz(t time.Time) pgtype.Timestamptz {
 }
 
 const updateProfile = `UPDATE profiles SET as_of = coalesce($2::timestamptz, '-infinity'), activity = $3, duration_sum = $4, duration_weight = $5,
-	genres = $6, genre_weights = $7, item_ids = $8, seen_at = $9, dismissed_at = $10, impressions = $11
+	genres = $6, genre_weights = $7, item_ids = $8, seen_at = $9, dismissed_at = $10, impressions = $11, version = version + 1
 	WHERE user_id = $1`
 
-// writeProfiles writes profiles that are locked. The statements go in one round trip, and so take less than a
+// writeProfiles writes profiles that are locked, and keeps what they were before. The statements go in one round trip, and so take less than a
 // single one that has all rows: nothing is converted on the way.
-func writeProfiles(ctx context.Context, tx pgx.Tx, users []string, profiles map[string]*schemas.Profile) error {
+func writeProfiles(ctx context.Context, tx pgx.Tx, users []string, before, profiles map[string]*schemas.Profile, at time.Time) error {
 	var batch pgx.Batch
+	keepPast(&batch, users, before, profiles, at)
 	for _, user := range users {
 		p := profiles[user]
 		if err := checkProfile(p); err != nil {

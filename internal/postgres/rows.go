@@ -17,14 +17,14 @@ var copyBuffers = sync.Pool{New: func() any { return new(copyBuffer) }}
 const copyDecisions = `COPY decisions (run_id, request_id, user_id, mood, group_size, session_length,
 	requested_at, scored_at, tier, degraded, model_id, config_version, catalog_version, considered,
 	item_ids, titles, predictions, scores, queue_us, score_us, source_topic, source_partition, source_offset,
-	experiment, variant, user_features, pair_features, pinned, cold_start, terms, explain, explanation)
+	experiment, variant, user_features, pair_features, pinned, cold_start, terms, explain, profile_version, explanation)
 	FROM STDIN BINARY`
 
-// appendDecision writes a row. It allocates nothing unless there is an explanation; an error says that that one
+// appendDecision writes a row of a run. It allocates nothing unless there is an explanation; an error says that that one
 // cannot be written, and leaves half a row.
-func appendDecision(c *copyBuffer, d *schemas.Decision) error {
-	c.row(32)
-	c.int4(LiveRun)
+func appendDecision(c *copyBuffer, run int32, d *schemas.Decision) error {
+	c.row(33)
+	c.int4(run)
 	c.text(d.RequestID)
 	c.textOrNull(d.UserID)
 	c.textOrNull(d.Context.Mood.String())
@@ -61,6 +61,11 @@ func appendDecision(c *copyBuffer, d *schemas.Decision) error {
 	appendColdStart(c, d.ColdStart)
 	appendTerms(c, d.Items)
 	c.bool(d.Explain)
+	if d.ProfileVersion == 0 {
+		c.null()
+	} else {
+		c.int8(d.ProfileVersion)
+	}
 	return appendExplanation(c, d.Explanation)
 }
 
@@ -150,7 +155,7 @@ const findDecisions = `SELECT d.request_id, coalesce(d.user_id, ''), coalesce(d.
 	d.item_ids, d.titles, d.predictions, d.scores, d.queue_us, d.score_us,
 	d.source_topic, d.source_partition, d.source_offset,
 	d.experiment, d.variant, d.user_features, d.pair_features,
-	d.pinned, d.cold_start, d.terms, d.explain, d.explanation
+	d.pinned, d.cold_start, d.terms, d.explain, coalesce(d.profile_version, 0), d.explanation
 	FROM decisions d LEFT JOIN models m ON m.id = d.model_id
 	WHERE d.request_id = ANY($1) AND d.run_id = $2 AND d.scored_at >= $3 AND d.scored_at <= $4
 	ORDER BY d.scored_at`
@@ -186,7 +191,7 @@ func scanDecision(rows pgx.Rows) (*schemas.Decision, error) {
 		&ids, &titles, &predictions, &scores, &queue, &score,
 		&d.Source.Topic, &d.Source.Partition, &d.Source.Offset,
 		&experiment, &variant, &d.UserFeatures, &d.PairFeatures,
-		&d.Pinned, &d.ColdStart, &terms, &d.Explain, &d.Explanation)
+		&d.Pinned, &d.ColdStart, &terms, &d.Explain, &d.ProfileVersion, &d.Explanation)
 	if err != nil {
 		return nil, err
 	}

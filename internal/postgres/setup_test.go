@@ -217,6 +217,7 @@ func (r random) decision(id string, scoredAt time.Time, models []schemas.ModelRe
 	}
 	r.addTerms(d.Items)
 	d.Pinned, d.Explain = r.IntN(4), r.IntN(2) == 0
+	d.ProfileVersion = pick(r, 0, schemas.ProfileVersionUnknown, r.Int64())
 	d.ColdStart = []schemas.ColdStart{schemas.ColdAnonymousUser, schemas.ColdEmptyContext}[:r.IntN(3)]
 	if r.IntN(2) == 0 {
 		d.Explanation = r.explanation()

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"recstream/internal/config"
 	"recstream/internal/postgres"
 	"recstream/schemas"
 	"recstream/scoring/experiment"
@@ -199,6 +200,11 @@ func TestDeploymentRunsExperiments(t *testing.T) {
 	must(t, s.Decide(&schemas.Request{RequestID: "r", UserID: "ada"}, nil, &got))
 	if got.Experiment == nil || got.Experiment.Variant != "a" || got.Model == nil || got.Model.Version != "2" || len(got.Items) != 1 {
 		t.Errorf("the variant decides %+v", got)
+	}
+	// What the decision names can be looked up, and is what it was made with.
+	params, err := config.ParseScoring("stored", []byte(store.configs[got.ConfigVersion]))
+	if err != nil || params.Version() != got.ConfigVersion || params.MaxItems != 1 {
+		t.Errorf("parameters %s are stored as version %s, error %v", got.ConfigVersion, params.Version(), err)
 	}
 	if s.NumShadows("ada") != 1 || book.count("films@9") != 1 || book.count("broken") != 1 {
 		t.Errorf("%d shadows, log %s", s.NumShadows("ada"), book.b.String())

@@ -13,7 +13,7 @@ import (
 const partitionInterval = time.Hour
 
 // Partitions makes the ledger's day partitions ahead of time and drops those past their retention, and with them
-// the shadow decisions and the changes of tiers of that age. It drops what has faded away of popularity too.
+// the shadow decisions, the changes of tiers and the versions of the catalogue of that age. It drops what has faded away of popularity too.
 type Partitions struct {
 	Database           *postgres.Database
 	Keep               postgres.Partitions
@@ -57,5 +57,10 @@ func (p *Partitions) dropOld(ctx context.Context) error {
 	if changes > 0 {
 		p.Log.Info("changes of tiers past their retention dropped", "count", changes)
 	}
-	return errors.Join(shadowsFailed, changesFailed)
+	// The oldest day of the ledger begins up to a day before, and a decision's catalogue may be older than itself.
+	versions, versionsFailed := p.Database.DropCatalogVersions(ctx, before.AddDate(0, 0, -2))
+	if versions > 0 {
+		p.Log.Info("versions of items past their retention dropped", "count", versions)
+	}
+	return errors.Join(shadowsFailed, changesFailed, versionsFailed)
 }

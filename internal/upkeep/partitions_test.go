@@ -37,16 +37,22 @@ func TestPartitionsAreMadeAndDropped(t *testing.T) {
 	must(t, db.RecordTierChange(t.Context(), postgres.TierChange{At: now.AddDate(0, 0, 2), Tier: schemas.TierModel}))
 	_, err = db.Pool().Exec(t.Context(), `INSERT INTO popularity VALUES ('', '', '', 'gone', 1, now())`)
 	must(t, err)
+	for _, sql := range []string{`INSERT INTO items (id, title) VALUES ('a', 'A')`, `UPDATE items SET title = 'B'`,
+		`UPDATE item_versions SET changed_at = '2026-03-12'`} {
+		_, err = db.Pool().Exec(t.Context(), sql)
+		must(t, err)
+	}
 	now = now.AddDate(0, 0, 2)
 	must(t, p.Maintain(t.Context()))
 	must(t, p.Maintain(t.Context())) // nothing to do, nothing to say
 	for text, want := range map[string]int{
-		"partitions made\" count=4":                               2, // of decisions and of outcomes
-		"partitions=\"[decisions_20260314 outcomes_20260314]\"":   1,
-		"partitions past their retention":                         1,
-		"shadow decisions past their retention dropped\" count=1": 1,
-		"faded or is of no item dropped\" count=1":                1,
-		"changes of tiers past their retention dropped\" count=1": 1,
+		"partitions made\" count=6":                                2, // of decisions, of outcomes and of past profiles
+		"partitions=\"[decisions_20260314 outcomes_20260314]\"":    1,
+		"partitions past their retention":                          1,
+		"shadow decisions past their retention dropped\" count=1":  1,
+		"faded or is of no item dropped\" count=1":                 1,
+		"changes of tiers past their retention dropped\" count=1":  1,
+		"versions of items past their retention dropped\" count=1": 1,
 	} {
 		if got := book.count(text); got != want {
 			t.Errorf("%q is logged %d times, want %d", text, got, want)

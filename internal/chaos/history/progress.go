@@ -1,0 +1,66 @@
+package history
+
+// stream is one group's way through one partition.
+type stream struct {
+	group     string
+	topic     string
+	partition int
+}
+
+// checkProgress sees that offsets and fences only went forward, in their order, and ended at the log's end.
+func (c *checker) checkProgress() {
+	last := map[stream]*Progress{}
+	for i := range c.Progress {
+		p := &c.Progress[i]
+		s := stream{p.Group, p.Topic, p.Partition}
+		c.checkStep(last[s], p)
+		last[s] = p
+	}
+	for i := range c.Logs {
+		l := &c.Logs[i]
+		group := c.Run.Groups.Requests
+		if l.Topic == c.Run.Topics.Feedback {
+			group = c.Run.Groups.Feedback
+		}
+		c.checkEnd(l, last[stream{group, l.Topic, l.Partition}])
+	}
+}
+
+// checkStep compares an observation with the one before, nil for none.
+func (c *checker) checkStep(before, p *Progress) {
+	at := Place{p.Topic, p.Partition, p.Committed}
+	if before != nil && p.Committed < before.Committed {
+		c.report(OffsetBackwards, at, "group %s: committed %d, and then %d at %v", p.Group, before.Committed, p.Committed, p.At)
+	}
+	if before != nil && p.Fence < before.Fence {
+		c.report(FenceBackwards, at, "group %s: fence %d, and then %d at %v", p.Group, before.Fence, p.Fence, p.At)
+	}
+	if p.Committed > p.Fence {
+		c.report(OffsetAheadOfFence, at, "group %s: committed %d, fence %d at %v", p.Group, p.Committed, p.Fence, p.At)
+	}
+	switch { // a fence is beyond what is committed
+	case p.Committed > p.End:
+		c.report(OffsetBeyondEnd, at, "group %s: committed %d, the log ends at %d at %v", p.Group, p.Committed, p.End, p.At)
+	case p.Fence > p.End:
+		c.report(FenceBeyondEnd, at, "group %s: fence %d, the log ends at %d at %v", p.Group, p.Fence, p.End, p.At)
+	}
+}
+
+// checkEnd compares a log with the last observation of its reader. What a reader has nothing to read of, it need not
+// have been at.
+func (c *checker) checkEnd(l *Log, p *Progress) {
+	at := Place{l.Topic, l.Partition, l.End}
+	switch {
+	case l.First == l.End:
+		return
+	case p == nil:
+		c.report(BrokenHistory, at, "nobody observed how far its reader was")
+		return
+	}
+	switch { // what is not fenced cannot be committed
+	case p.Fence < l.End:
+		c.report(FenceNotAtEnd, at, "group %s: fence %d, committed %d", p.Group, p.Fence, p.Committed)
+	case p.Committed < l.End:
+		c.report(OffsetNotAtEnd, at, "group %s: committed %d", p.Group, p.Committed)
+	}
+}

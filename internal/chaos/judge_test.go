@@ -1,0 +1,103 @@
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"recstream/internal/chaos/history"
+	"recstream/internal/chaos/readers"
+)
+
+// finish ends a run: it publishes what is missing to so many requests, waits until all is committed, judges the run,
+// and fails the test if anything is wrong or if fewer faults happened than were meant to.
+func (r *run) finish(t *testing.T, requests, faults int) {
+	t.Helper()
+	if r.faults < faults {
+		t.Errorf("%d faults happened, want %d: the run shows less than it says", r.faults, faults)
+	}
+	if err := r.settle(t, requests); err != nil {
+		r.dump(t)
+		t.Fatalf("not everything is committed: %v", err)
+	}
+	r.mustLive(t)
+	if err := readers.Verify(within(t, patience), strings.Join(r.brokers, ","), r.topics().Results, r.readers...); err != nil {
+		t.Error(err)
+	}
+	violations := r.judge(t)
+	r.requests, r.violations, r.took = int(r.sent.Load()), len(violations), time.Since(r.began)
+	table.add(r.report)
+	t.Log(r.report)
+	if len(violations) > 0 {
+		t.Errorf("seed %d, history in %s:\n%s", *seed, r.path("history.jsonl.gz"), history.Report(violations, 5))
+	}
+}
+
+// settle publishes what is missing to so many requests and waits until all that was published is committed and
+// fenced.
+func (r *run) settle(t *testing.T, requests int) error {
+	t.Helper()
+	if r.load != nil {
+		need(t, r.load.end())
+	}
+	r.sendRequests(t, requests)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	return r.observer.AwaitEnd(ctx)
+}
+
+// judge collects the history and returns what is wrong. A history with violations is kept in a file.
+func (r *run) judge(t *testing.T) []history.Violation {
+	t.Helper()
+	h := r.collect(t)
+	t.Log(h)
+	violations := history.Check(h)
+	if len(violations) > 0 {
+		need(t, h.WriteFile(r.path("history.jsonl.gz")))
+	}
+	return violations
+}
+
+// collect reads all that there is of the run.
+func (r *run) collect(t *testing.T) *history.History {
+	t.Helper()
+	ctx := within(t, patience)
+	h := &history.History{Progress: r.endWatch(), Notes: r.notes}
+	need(t, r.observer.Complete(ctx, h))
+	var err error
+	h.Published, err = r.publisher.Published(ctx)
+	need(t, err)
+	h.Gaps, err = r.gaps(ctx)
+	need(t, err)
+	return h
+}
+
+// gaps returns the events that the service says it had to pass over.
+func (r *run) gaps(ctx context.Context) (list []history.Gap, err error) {
+	rows, err := r.db.Query(ctx, `SELECT topic, partition, from_offset, to_offset FROM stream_gaps`)
+	if err != nil {
+		return nil, fmt.Errorf("read gaps: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var g history.Gap
+		if err := rows.Scan(&g.Topic, &g.Partition, &g.From, &g.To); err != nil {
+			return nil, fmt.Errorf("read gaps: %w", err)
+		}
+		list = append(list, g)
+	}
+	return list, rows.Err()
+}
+
+// dump keeps the history of a run that does not end, as far as it can be read.
+func (r *run) dump(t *testing.T) {
+	t.Helper()
+	h := r.collect(t)
+	need(t, h.WriteFile(r.path("history.jsonl.gz")))
+	t.Logf("seed %d, history in %s:\n%s", *seed, r.path("history.jsonl.gz"), history.Report(history.Check(h), 5))
+	for _, i := range r.living() {
+		t.Logf("instance %d says last:\n%s", i.number, i.tail(10))
+	}
+}

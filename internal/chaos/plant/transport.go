@@ -1,0 +1,85 @@
+//go:build faults
+
+package plant
+
+import (
+	"context"
+	"net"
+
+	"github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/protocol"
+	"github.com/segmentio/kafka-go/protocol/fetch"
+)
+
+// Transport plants faults around requests to Kafka.
+func Transport(t kafka.RoundTripper) kafka.RoundTripper {
+	return &transport{next: t, roundTrip: buggyRequests(reaching(t.RoundTrip))}
+}
+
+// transport is another transport with its requests changed.
+type transport struct {
+	next      kafka.RoundTripper
+	roundTrip roundTripFunc
+}
+
+type roundTripFunc func(context.Context, net.Addr, kafka.Request) (kafka.Response, error)
+
+func (t *transport) RoundTrip(ctx context.Context, to net.Addr, req kafka.Request) (kafka.Response, error) {
+	return t.roundTrip(ctx, to, req)
+}
+
+// CloseIdleConnections closes those of the transport beneath.
+func (t *transport) CloseIdleConnections() {
+	if c, ok := t.next.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}
+
+// around are the points before a request and after its answer, whatever that says.
+var around = map[protocol.ApiKey]struct{ before, after Point }{
+	protocol.InitProducerId:     {BeforeProducerID, AfterProducerID},
+	protocol.OffsetFetch:        {BeforeOffset, AfterOffset},
+	protocol.Fetch:              {BeforeFetch, AfterFetch},
+	protocol.AddPartitionsToTxn: {"", PartitionsAdded},
+	protocol.Produce:            {BeforeProduce, AfterProduce},
+	protocol.AddOffsetsToTxn:    {"", OffsetsAdded},
+	protocol.TxnOffsetCommit:    {"", OffsetInTxn},
+	protocol.EndTxn:             {BeforeEnd, AfterEnd},
+	protocol.OffsetCommit:       {beforeOffsetCommit, afterOffsetCommit},
+}
+
+// reaching is a round trip with the points around it.
+func reaching(next roundTripFunc) roundTripFunc {
+	return func(ctx context.Context, to net.Addr, req kafka.Request) (kafka.Response, error) {
+		s, points := streamOf(ctx), around[req.ApiKey()]
+		if f, ok := req.(*fetch.Request); ok { // the fetcher's context is its own
+			s = streamOfTopic(f)
+		}
+		if err := planted.reach(s, points.before); err != nil {
+			return nil, err
+		}
+		res, err := next(ctx, to, req)
+		if err != nil || isEmpty(res) {
+			return res, err
+		}
+		if err := planted.reach(s, points.after); err != nil {
+			return nil, err
+		}
+		return res, nil
+	}
+}
+
+func streamOfTopic(f *fetch.Request) *stream {
+	if len(f.Topics) != 1 {
+		return nil
+	}
+	s, _ := streams.Load(f.Topics[0].Topic)
+	found, _ := s.(*stream)
+	return found
+}
+
+// isEmpty reports whether a response is to a fetch and has nothing.
+func isEmpty(res kafka.Response) bool {
+	f, ok := res.(*fetch.Response)
+	return ok && (len(f.Topics) == 0 || len(f.Topics[0].Partitions) == 0 || f.Topics[0].Partitions[0].RecordSet.Records == nil)
+}

@@ -1,0 +1,58 @@
+package deadletter
+
+import (
+	"slices"
+	"time"
+)
+
+// Filter chooses letters. What is left empty chooses all; a letter must fit everything else.
+type Filter struct {
+	Reasons []string  // codes
+	Topics  []string  // that the events came from
+	Stages  []string  // where the fault was found
+	Since   time.Time // of the letter's record, inclusive
+	Until   time.Time // exclusive
+	Key     string
+	User    string // id in the event, or its key
+	Request string // id in the event
+	Places  []Place
+}
+
+// Place is where a letter stands in its topic.
+type Place struct {
+	Partition int
+	Offset    int64
+}
+
+// Narrow leaves out of spans what the places rule out.
+func (f *Filter) Narrow(spans []Span) []Span {
+	if len(f.Places) == 0 {
+		return spans
+	}
+	var narrow []Span
+	for _, p := range f.Places {
+		for _, s := range spans {
+			if s.Partition == p.Partition && p.Offset >= s.First && p.Offset < s.End {
+				narrow = append(narrow, Span{p.Partition, p.Offset, p.Offset + 1})
+			}
+		}
+	}
+	return narrow
+}
+
+// Match reports whether a letter is chosen.
+func (f *Filter) Match(l *Letter) bool {
+	switch {
+	case len(f.Reasons) > 0 && !slices.Contains(f.Reasons, l.Reason),
+		len(f.Topics) > 0 && !slices.Contains(f.Topics, l.From.Topic),
+		len(f.Stages) > 0 && !slices.Contains(f.Stages, l.Stage),
+		l.At.Before(f.Since), !f.Until.IsZero() && !l.At.Before(f.Until),
+		f.Key != "" && string(l.Key) != f.Key,
+		len(f.Places) > 0 && !slices.Contains(f.Places, Place{l.Place.Partition, l.Place.Offset}):
+		return false
+	case f.User == "" && f.Request == "":
+		return true
+	}
+	request, user := l.Sender()
+	return (f.User == "" || user == f.User || string(l.Key) == f.User) && (f.Request == "" || request == f.Request)
+}

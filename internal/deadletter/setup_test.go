@@ -1,0 +1,144 @@
+package deadletter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+	"go.uber.org/goleak"
+
+	"recstream/internal/devstack"
+	"recstream/internal/postgres"
+	"recstream/schemas"
+)
+
+// server is the Postgres of the tests, nil where the machine has none.
+var server *devstack.Postgres
+
+type withServer struct{ *testing.M }
+
+func (m withServer) Run() int {
+	var err error
+	server, err = devstack.StartPostgres(context.Background(), devstack.PostgresOptions{})
+	if errors.Is(err, devstack.ErrNoPostgres) {
+		return m.M.Run()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer server.Close()
+	return m.M.Run()
+}
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(withServer{m}) }
+
+const (
+	requests = "requests"
+	feedback = "feedback"
+	letters  = "letters"
+)
+
+func deadline(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// bench is an embedded broker and a database.
+type bench struct {
+	client *kafka.Client
+	db     *postgres.Database
+}
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	if server == nil {
+		t.Skip(devstack.ErrNoPostgres)
+	}
+	broker, err := devstack.StartBroker(devstack.BrokerOptions{Topics: map[string]int{requests: 2, feedback: 1, letters: 2}})
+	must(t, err)
+	t.Cleanup(broker.Close)
+	url, err := server.CreateDatabase(deadline(t))
+	must(t, err)
+	db, err := postgres.Open(t.Context(), postgres.Options{URL: url})
+	must(t, err)
+	t.Cleanup(db.Close)
+	_, err = db.Migrate(deadline(t))
+	must(t, err)
+	transport := &kafka.Transport{MetadataTTL: 100 * time.Millisecond}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &bench{&kafka.Client{Addr: kafka.TCP(broker.Addr()...), Transport: transport}, db}
+}
+
+// write writes n letters of valid requests, r-0 and so on.
+func (b *bench) write(t *testing.T, n int, headers ...schemas.Header) {
+	t.Helper()
+	s, err := openSender(deadline(t), b.client, "test")
+	must(t, err)
+	var list []record
+	for i := range n {
+		list = append(list, record{topic: letters, partition: i % 2, key: fmt.Appendf(nil, "k-%d", i), value: fmt.Appendf(nil, `{"request_id":"r-%d"}`, i),
+			headers: append(append([]schemas.Header{}, headers...), letterHeaders(requests, i%2, i)...)})
+	}
+	_, err = s.send(deadline(t), list)
+	must(t, err)
+}
+
+func letterHeaders(topic string, partition, offset int) (list []schemas.Header) {
+	values := []string{"record_refused", "detail", "record", topic, strconv.Itoa(partition), strconv.Itoa(offset), "1", "2026-03-14T12:00:00Z"}
+	for i, name := range deadLetterHeaders {
+		list = append(list, schemas.Header{Key: name, Value: []byte(values[i])})
+	}
+	return list
+}
+
+func (b *bench) redriver() *Redriver {
+	return &Redriver{Topic: Topic{b.client, letters}, Database: b.db, Name: "redrive", Requests: requests, Feedback: feedback,
+		MaxRedrives: 3, Actor: "ada", Selection: "--all=true"}
+}
+
+func (b *bench) run(t *testing.T, r *Redriver) *Report {
+	t.Helper()
+	spans, err := r.Topic.Spans(deadline(t), time.Time{})
+	must(t, err)
+	report, err := r.Run(deadline(t), spans)
+	must(t, err)
+	return report
+}
+
+// sent returns how often each key is in the requests topic, for read_committed readers.
+func (b *bench) sent(t *testing.T) map[string]int {
+	t.Helper()
+	topic := Topic{b.client, requests}
+	spans, err := topic.Spans(deadline(t), time.Time{})
+	must(t, err)
+	count := map[string]int{}
+	for _, s := range spans {
+		must(t, topic.Read(deadline(t), s, func(l *Letter) error { count[string(l.Key)]++; return nil }, nil))
+	}
+	return count
+}
+
+// each fails where any of n letters was not sent that often.
+func (b *bench) each(t *testing.T, n, times int) {
+	t.Helper()
+	sent := b.sent(t)
+	for i := range n {
+		if key := fmt.Sprintf("k-%d", i); sent[key] != times {
+			t.Errorf("%s was sent %d times, want %d", key, sent[key], times)
+		}
+	}
+}

@@ -1,0 +1,280 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"recstream/schemas"
+	"recstream/scoring"
+)
+
+// CauseNoLiveDecision is why a request is not reproduced that live has no decision on: it was rejected, or is not
+// answered yet, or its decision is past the ledger's retention. The other causes are the gaps of package scoring, and
+// the codes of errors that scoring gives.
+const CauseNoLiveDecision = "no_live_decision"
+
+// Clocks of apps, brokers and instances differ, and streams lag: live decisions are looked for first where nearly all
+// of them are, among those of the days around the events, and then in the whole ledger.
+const (
+	decidedBefore = 24 * time.Hour
+	decidedAfter  = 48 * time.Hour
+)
+
+// The ledger has nothing before its beginning and nothing after its end.
+var (
+	beginning = time.Unix(0, 0)
+	end       = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+)
+
+// job is a request that is to be decided again.
+type job struct {
+	*event
+	live    *schemas.Decision // nil is none
+	given   *schemas.Decision // what is taken as it was
+	era     era
+	profile *schemas.Profile
+	again   bool   // the replay has a row of that id already: an id that was used again after the look-back
+	missing string // why it cannot be decided; "" where it can
+	gap     string // why it may come out otherwise; "" for nothing
+}
+
+// findLive returns the live decisions on the batch's requests, by id.
+func (w *worker) findLive(ctx context.Context) (map[string][]*schemas.Decision, error) {
+	found := map[string][]*schemas.Decision{}
+	ids, since, until := w.wanted()
+	if err := w.addLive(ctx, found, ids, since, until); err != nil || len(found) == len(ids) {
+		return found, err
+	}
+	rest := ids[:0]
+	for _, id := range ids {
+		if found[id] == nil {
+			rest = append(rest, id)
+		}
+	}
+	return found, w.addLive(ctx, found, rest, beginning, end)
+}
+
+func (w *worker) addLive(ctx context.Context, found map[string][]*schemas.Decision, ids []string, since, until time.Time) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	list, err := w.options.Store.LiveDecisions(ctx, ids, since, until)
+	for _, d := range list {
+		found[d.RequestID] = append(found[d.RequestID], d)
+	}
+	return err
+}
+
+// wanted returns the ids of the requests that the filter takes, each once, and when they will have been decided.
+func (w *worker) wanted() (ids []string, since, until time.Time) {
+	seen := make(map[string]bool, len(w.reader.events))
+	for i := range w.reader.events {
+		e := &w.reader.events[i]
+		if e.refused != "" || !w.plan.Filter.takesRequest(&e.request) || seen[e.request.RequestID] {
+			continue
+		}
+		at := e.message.Time
+		if len(ids) == 0 || at.Before(since) {
+			since = at
+		}
+		if len(ids) == 0 || at.After(until) {
+			until = at
+		}
+		seen[e.request.RequestID] = true
+		ids = append(ids, e.request.RequestID)
+	}
+	return ids, since.Add(-decidedBefore), until.Add(decidedAfter)
+}
+
+// liveOf returns the live decision on an event, nil for none. repeated says that there is one on an earlier event of
+// that id, which this one was answered with too.
+func liveOf(e *event, found []*schemas.Decision) (live *schemas.Decision, repeated bool) {
+	for _, d := range found {
+		if d.Source == e.message.Source {
+			return d, false
+		}
+		if d.Source.Topic != e.message.Topic { // a copy of the topic is replayed: its events go by their ids
+			live = d
+		}
+	}
+	return live, live == nil && len(found) > 0
+}
+
+// match sorts the batch's events: it counts those that are not decided again, and leaves the others in w.jobs.
+func (w *worker) match(b *batch, found map[string][]*schemas.Decision) {
+	w.jobs = w.jobs[:0]
+	for i := range w.reader.events {
+		e := &w.reader.events[i]
+		b.figures.Read++
+		if e.refused != "" {
+			countCode(&b.figures.Rejected, e.refused)
+			continue
+		}
+		live, repeated := liveOf(e, found[e.request.RequestID])
+		switch {
+		case !w.plan.Filter.takesRequest(&e.request) || !repeated && !w.plan.Filter.takesLive(live):
+			b.figures.Filtered++
+		case repeated || b.has(e.request.RequestID) && (live == nil || live.Source.Topic != e.message.Topic):
+			b.figures.Repeated++
+		case live == nil && !w.plan.Evaluates():
+			b.fail(e, nil, CauseNoLiveDecision)
+		default:
+			w.jobs = append(w.jobs, w.newJob(e, live))
+			w.jobs[len(w.jobs)-1].again = b.has(e.request.RequestID)
+			b.decided[e.request.RequestID] = true
+		}
+	}
+}
+
+// newJob says what a request is decided with.
+func (w *worker) newJob(e *event, live *schemas.Decision) job {
+	p := w.plan
+	j := job{event: e, live: live, given: live, era: era{State: p.Present}}
+	if live != nil {
+		j.era = era{State: State{Config: live.ConfigVersion, Catalog: live.CatalogVersion}, previous: live.Tier == schemas.TierPrevious}
+		if live.Model != nil {
+			j.era.Model = Ref(*live.Model)
+		}
+		if p.Catalog == CatalogPresent {
+			j.era.Catalog = p.Present.Catalog
+		}
+	}
+	if p.Config != "" {
+		j.era.Config = p.Config
+	}
+	if p.Model != nil {
+		j.era.Model, j.era.previous = p.Model.Ref, false
+	}
+	if live == nil || p.Evaluates() {
+		j.given = tryAll
+		if live != nil && live.Explanation != nil {
+			j.given = tryAllAndExplain
+		}
+	}
+	if live != nil && !p.Evaluates() {
+		if gaps := scoring.Gaps(live); len(gaps) > 0 {
+			j.gap = string(gaps[0])
+		}
+	}
+	return j
+}
+
+// What is given to evaluate: every tier is tried, whatever kept the live decision from it.
+var (
+	tryAll           = &schemas.Decision{}
+	tryAllAndExplain = &schemas.Decision{Explanation: &schemas.Explanation{}}
+)
+
+// addProfiles gives the jobs the profiles that the plan wants.
+func (w *worker) addProfiles(ctx context.Context) error {
+	if w.plan.Features == FeaturesFresh {
+		return w.addFresh(ctx)
+	}
+	w.keys = w.keys[:0]
+	for i := range w.jobs {
+		if key := w.jobs[i].profileKey(); key.Version > 0 {
+			w.keys = append(w.keys, key)
+		}
+	}
+	if len(w.keys) == 0 {
+		return nil
+	}
+	kept, err := w.options.Store.ProfilesAt(ctx, w.keys)
+	if err != nil {
+		return err
+	}
+	for i := range w.jobs {
+		j := &w.jobs[i]
+		key := j.profileKey()
+		if j.profile = kept[key]; j.profile == nil && key.Version > 0 {
+			j.missing = string(scoring.GapProfile)
+		}
+	}
+	return nil
+}
+
+// profileKey names the profile that the live decision was given; version 0 or less is none, or not known which.
+func (j *job) profileKey() schemas.ProfileKey {
+	if j.live == nil {
+		return schemas.ProfileKey{}
+	}
+	return schemas.ProfileKey{UserID: j.live.UserID, Version: j.live.ProfileVersion}
+}
+
+// addFresh gives the jobs the present profiles.
+func (w *worker) addFresh(ctx context.Context) error {
+	users := map[string]*schemas.Profile{}
+	var names []string
+	for i := range w.jobs {
+		if user := w.jobs[i].request.UserID; user != "" {
+			if _, seen := users[user]; !seen {
+				users[user] = nil
+				names = append(names, user)
+			}
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	if err := w.options.Store.Profiles(ctx, names, users); err != nil {
+		return err
+	}
+	for i := range w.jobs {
+		w.jobs[i].profile = users[w.jobs[i].request.UserID]
+	}
+	return nil
+}
+
+// scorer returns the scorer of an era, which has begun, for the batch in hand. The error is a *gapError where there
+// can be none.
+func (w *worker) scorer(ctx context.Context, a era) (*scoring.Scorer, error) {
+	engine, err := w.engines.of(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	s := w.begun[engine]
+	if s == nil {
+		if s = w.scorers[engine]; s == nil {
+			s = engine.NewScorer()
+		}
+		if err := s.Begin(); err != nil {
+			return nil, err
+		}
+		w.begun[engine] = s
+	}
+	return s, nil
+}
+
+// end ends the batch's scorers, and keeps them for the next one.
+func (w *worker) end() {
+	for _, s := range w.begun {
+		s.End()
+	}
+	w.scorers, w.begun = w.begun, w.scorers
+	clear(w.begun)
+}
+
+// decide decides a job again. The cause says why it cannot be, "" where it was; the error is of the moment.
+func (w *worker) decide(ctx context.Context, j *job, dst *schemas.Decision) (cause string, err error) {
+	if j.missing != "" {
+		return j.missing, nil
+	}
+	s, err := w.scorer(ctx, j.era)
+	if gap := (*gapError)(nil); errors.As(err, &gap) {
+		w.run.tell(gap)
+		return string(gap.gap), nil
+	}
+	if err != nil {
+		return "", err
+	}
+	began := time.Now()
+	err = s.Redecide(&j.request, j.profile, j.given, dst)
+	var coded interface{ Code() string }
+	if errors.As(err, &coded) {
+		return coded.Code(), nil
+	}
+	dst.ScoredAt, dst.QueueTime, dst.ScoreTime = w.run.replay.CreatedAt, 0, time.Since(began).Truncate(time.Microsecond)
+	dst.Source = j.message.Source
+	return "", err
+}

@@ -1,0 +1,159 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/protocol"
+
+	"recstream/consumer/committed"
+	"recstream/schemas"
+)
+
+// fetchWait is how long a broker holds an answer back while it has nothing.
+const fetchWait = 500 * time.Millisecond
+
+// event is a record, decoded as live does.
+type event struct {
+	message schemas.Message // without key and value, and of its headers the trace's parent only
+	request schemas.Request
+	refused string // code of the decoding error, "" for a request
+}
+
+// reader reads the events of a partition's range, batch by batch.
+type reader struct {
+	source  committed.Partition
+	next    int64 // offset of the next record
+	to      int64 // after the last one that is asked for
+	records *committed.Records
+	events  []event // of the batch; reused
+	value   []byte
+}
+
+// read reads up to n events into the batch, and returns how many offsets before them were lost because Kafka had
+// deleted them. A batch without events can move on too. After an error the same batch is read anew.
+func (r *reader) read(ctx context.Context, n int) (lost int64, err error) {
+	start := r.next
+	defer func() {
+		if err != nil {
+			r.next, r.records = start, nil
+		}
+	}()
+	r.events = r.events[:0]
+	if r.records == nil {
+		if lost, err = r.fetch(ctx); err != nil || r.records == nil {
+			return lost, err
+		}
+	}
+	if err := r.take(n); err != nil {
+		return lost, fmt.Errorf("read records at offset %d: %w", r.next, err)
+	}
+	if r.next > start {
+		return lost, nil
+	}
+	return r.missing(ctx)
+}
+
+// take takes up to n events of what was fetched.
+func (r *reader) take(n int) error {
+	for len(r.events) < n && r.next < r.to {
+		record, err := r.records.Read()
+		r.next = min(r.records.Next(), r.to)
+		if errors.Is(err, io.EOF) {
+			r.records = nil
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if record.Offset >= r.to {
+			committed.Discard(record)
+			return nil
+		}
+		if err := r.decode(record); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// missing gives up the rest of the range where the log ends before it: it was cut, or is another one. Otherwise what
+// comes next belongs to a transaction that is still open.
+func (r *reader) missing(ctx context.Context) (lost int64, err error) {
+	_, last, err := r.source.Bounds(ctx)
+	if err != nil || last > r.next {
+		return 0, err
+	}
+	lost, r.next = r.to-r.next, r.to
+	return lost, nil
+}
+
+// fetch asks for records. Where the range begins before the log does, or ends after it, the rest is lost.
+func (r *reader) fetch(ctx context.Context) (lost int64, err error) {
+	records, err := r.source.Fetch(ctx, r.next, fetchWait)
+	if err != nil && !errors.Is(err, kafka.OffsetOutOfRange) {
+		return 0, fmt.Errorf("fetch %s/%d at offset %d: %w", r.source.Topic, r.source.Number, r.next, err)
+	}
+	if err == nil {
+		r.records = records
+		return 0, nil
+	}
+	first, last, err := r.source.Bounds(ctx)
+	if err != nil {
+		return 0, err
+	}
+	before := r.next
+	if r.next < first {
+		r.next = min(first, r.to)
+	} else if r.next > last { // the log was cut, or is another
+		r.next = r.to
+	}
+	return r.next - before, nil
+}
+
+// decode adds a record's event.
+func (r *reader) decode(record *protocol.Record) error {
+	n := len(r.events)
+	r.events = slices.Grow(r.events, 1)[:n+1]
+	e := &r.events[n]
+	e.refused = ""
+	e.message = schemas.Message{Time: record.Time.UTC(),
+		Source: schemas.Source{Topic: r.source.Topic, Partition: r.source.Number, Offset: record.Offset}}
+	for _, h := range record.Headers {
+		if h.Key == schemas.HeaderTraceParent { // all that a result takes over
+			e.message.Headers = append(e.message.Headers, schemas.Header{Key: h.Key, Value: h.Value})
+		}
+	}
+	value, err := r.valueOf(record)
+	if err != nil {
+		return fmt.Errorf("read record at offset %d: %w", record.Offset, err)
+	}
+	var refusal *schemas.DecodeError
+	if err := schemas.DecodeRequest(value, &e.request); errors.As(err, &refusal) {
+		e.refused = refusal.Code
+	}
+	if e.request.RequestedAt.IsZero() {
+		e.request.RequestedAt = e.message.Time
+	}
+	e.request.RequestedAt = e.request.RequestedAt.Truncate(time.Microsecond) // as live does
+	return nil
+}
+
+// valueOf reads a record's value into the reader's buffer; nil is a null.
+func (r *reader) valueOf(record *protocol.Record) ([]byte, error) {
+	if record.Key != nil {
+		_ = record.Key.Close()
+	}
+	if record.Value == nil {
+		return nil, nil
+	}
+	defer record.Value.Close()
+	r.value = slices.Grow(r.value[:0], record.Value.Len())[:record.Value.Len()]
+	_, err := io.ReadFull(record.Value, r.value)
+	return r.value, err
+}

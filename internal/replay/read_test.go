@@ -1,0 +1,151 @@
+package replay
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+
+	"recstream/consumer/committed"
+	"recstream/internal/devstack"
+	"recstream/schemas"
+)
+
+const topic = "requests"
+
+// startTopic returns a broker with one partition of twenty events, a second apart: the fifth is no request.
+func startTopic(t *testing.T) (*devstack.Broker, *kafka.Client) {
+	t.Helper()
+	broker, err := devstack.StartBroker(devstack.BrokerOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(broker.Close)
+	transport := &kafka.Transport{MetadataTTL: 500 * time.Millisecond}
+	t.Cleanup(transport.CloseIdleConnections)
+	client := &kafka.Client{Addr: kafka.TCP(broker.Addr()...), Transport: transport, Timeout: 10 * time.Second}
+	res, err := client.CreateTopics(deadline(t), &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{{Topic: topic, NumPartitions: 1, ReplicationFactor: 1}}})
+	if err != nil || res.Errors[topic] != nil {
+		t.Fatal(err, res)
+	}
+	w := &kafka.Writer{Addr: client.Addr, Transport: transport, Topic: topic, RequiredAcks: kafka.RequireAll, BatchSize: 20, MaxAttempts: 50, BatchTimeout: time.Millisecond}
+	defer w.Close()
+	messages := make([]kafka.Message, 20)
+	for i := range messages {
+		messages[i] = kafka.Message{Time: at.Add(time.Duration(i) * time.Second), Value: fmt.Appendf(nil, `{"request_id":"r-%02d"}`, i),
+			Headers: []kafka.Header{{Key: "other", Value: []byte("x")}, {Key: schemas.HeaderTraceParent, Value: []byte("00-1")}}}
+	}
+	messages[4].Value = []byte(`{"request_id":7}`)
+	if err := w.WriteMessages(deadline(t), messages...); err != nil {
+		t.Fatal(err)
+	}
+	return broker, client
+}
+
+func deadline(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func newReader(client *kafka.Client, from, to int64) *reader {
+	return &reader{next: from, to: to, source: committed.Partition{Client: client, Topic: topic, MaxBytes: 1 << 20, Timeout: 10 * time.Second}}
+}
+
+// readAll reads batches of n to the end of the range, and says what was in each and what was lost.
+func readAll(t *testing.T, r *reader, n int) (text string) {
+	t.Helper()
+	for r.next < r.to {
+		lost, err := r.read(deadline(t), n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if lost > 0 {
+			text += fmt.Sprintf("lost %d; ", lost)
+		}
+		for i := range r.events {
+			text += fmt.Sprint(r.events[i].message.Offset, r.events[i].refused, " ")
+		}
+		if len(r.events) > 0 {
+			text += "| "
+		}
+	}
+	return strings.TrimSpace(text)
+}
+
+func TestReaderReadsItsRange(t *testing.T) {
+	broker, client := startTopic(t)
+	tests := map[string]struct {
+		from, to int64
+		n        int
+		want     string
+	}{
+		"within":                    {3, 8, 100, "3 4wrong_type 5 6 7 |"},
+		"in batches":                {10, 15, 2, "10 11 | 12 13 | 14 |"},
+		"nothing":                   {5, 5, 10, ""},
+		"to the end":                {18, 20, 10, "18 19 |"},
+		"of a log that was cut":     {18, 25, 10, "18 19 | lost 5;"},
+		"of a log that was cut far": {30, 35, 10, "lost 5;"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := readAll(t, newReader(client, test.from, test.to), test.n); got != test.want {
+				t.Errorf("read %q, want %q", got, test.want)
+			}
+		})
+	}
+	r := newReader(client, 6, 7)
+	if got := readAll(t, r, 1); got != "6 |" {
+		t.Fatal(got)
+	}
+	e := &r.events[0]
+	if e.request.RequestID != "r-06" || !e.request.RequestedAt.Equal(at.Add(6*time.Second)) || len(e.message.Headers) != 1 ||
+		e.message.Headers[0].Key != schemas.HeaderTraceParent || e.message.Source != (schemas.Source{Topic: topic, Offset: 6}) {
+		t.Errorf("event %+v", *e)
+	}
+	if err := broker.Cluster().DeleteRecords(topic, 0, 12); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := readAll(t, newReader(client, 9, 15), 100), "lost 3; 12 13 14 |"; got != want {
+		t.Errorf("after retention: read %q, want %q", got, want)
+	}
+	if got, want := readAll(t, newReader(client, 2, 6), 100), "lost 4;"; got != want {
+		t.Errorf("a range that is gone: read %q, want %q", got, want)
+	}
+}
+
+func TestRanges(t *testing.T) {
+	_, client := startTopic(t)
+	five, fifteen, far := int64(5), int64(15), int64(99)
+	tests := map[string]struct {
+		span     Span
+		from, to int64
+	}{
+		"all":               {Span{}, 0, 20},
+		"offsets":           {Span{FromOffset: &five, ToOffset: &fifteen}, 5, 15},
+		"beyond the end":    {Span{FromOffset: &five, ToOffset: &far}, 5, 20},
+		"backwards":         {Span{FromOffset: &fifteen, ToOffset: &five}, 15, 15},
+		"times":             {Span{FromTime: at.Add(3 * time.Second), ToTime: at.Add(7500 * time.Millisecond)}, 3, 8},
+		"before everything": {Span{ToTime: at.Add(-time.Hour)}, 0, 0},
+		"after everything":  {Span{FromTime: at.Add(time.Hour)}, 20, 20},
+		"one of one":        {Span{Partitions: []int{0, 0}}, 0, 20},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			list, err := test.span.Ranges(deadline(t), client, topic, 10*time.Second)
+			if err != nil || len(list) != 1 || list[0].From != test.from || list[0].To != test.to || list[0].Next != test.from {
+				t.Errorf("ranges %+v (%v), want %d to %d", list, err, test.from, test.to)
+			}
+		})
+	}
+	if _, err := (Span{Partitions: []int{1}}).Ranges(deadline(t), client, topic, 10*time.Second); err == nil {
+		t.Error("a partition that is not there is no error")
+	}
+	if numbers, err := partitionsOf(deadline(t), client, topic); err != nil || !slices.Equal(numbers, []int{0}) {
+		t.Error(numbers, err)
+	}
+}

@@ -1,0 +1,401 @@
+package scoring
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"recstream/internal/devstack"
+	"recstream/internal/postgres"
+	"recstream/schemas"
+	"recstream/scoring/catalog"
+	"recstream/scoring/experiment"
+	"recstream/scoring/model"
+	"recstream/scoring/profile"
+)
+
+// world is an instance with its database in which everything changes: the catalogue, the parameters, the models, the
+// experiments, the profiles, the outcomes; and in which tiers panic, doubt themselves and take their time.
+type world struct {
+	*rand.Rand
+	t        *testing.T
+	db       *postgres.Database
+	ledger   *postgres.Ledger
+	feedback *postgres.FeedbackLedger
+	engine   *Engine
+	now      time.Time
+	faulty   bool // tiers may fail
+	still    bool // outcomes and lists never change
+	models   []*model.Model
+	users    []string
+	items    int
+	offset   int64 // of feedback
+
+	outcomes []schemas.ItemPopularity
+	lists    []schemas.EditorialList
+
+	// What other stores than the database have.
+	requests map[string]schemas.Request // the topic
+	configs  map[string]Params          // by version
+	store    map[string]*model.Model    // by hash
+
+	about     map[string]*schemas.Profile // what the instance has read of users, perhaps a while ago
+	decisions int
+}
+
+// worldDatabase returns a database of its own, on a server that the test shares among its worlds.
+func worldDatabase(t *testing.T, server *devstack.Postgres) *postgres.Database {
+	t.Helper()
+	url, err := server.CreateDatabase(t.Context())
+	need(t, err)
+	db, err := postgres.Open(t.Context(), postgres.Options{URL: url})
+	need(t, err)
+	t.Cleanup(db.Close)
+	_, err = db.Migrate(t.Context())
+	need(t, err)
+	return db
+}
+
+func need(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func newWorld(t *testing.T, server *devstack.Postgres, seed uint64) *world {
+	w := &world{Rand: rand.New(rand.NewPCG(seed, 77)), t: t, db: worldDatabase(t, server), now: eight, items: 60,
+		still: seed%2 == 0, requests: map[string]schemas.Request{}, configs: map[string]Params{}, store: map[string]*model.Model{},
+		about: map[string]*schemas.Profile{}}
+	_, _, err := w.db.MaintainPartitions(t.Context(), w.now, postgres.Partitions{})
+	need(t, err)
+	w.ledger = postgres.NewLedger(w.db, "g", 48*time.Hour)
+	need(t, w.ledger.SetFence(t.Context(), "requests", 0, 0))
+	apply := func(p *schemas.Profile, f *schemas.Feedback) {
+		profile.Apply(p, f, w.engine.Item(f.ItemID), profile.DefaultHalfLife)
+	}
+	w.feedback = postgres.NewFeedbackLedger(w.db, "f", apply, profile.Preference, DefaultPopularityHalfLife)
+	need(t, w.feedback.SetFence(t.Context(), "feedback", 0, 0))
+	for n := range 12 {
+		w.users = append(w.users, fmt.Sprint("user ", n))
+	}
+	w.engine, err = New(w.params(), Options{Now: func() time.Time { return w.now }})
+	need(t, err)
+	for _, m := range []*model.Model{loadModel(t, demoModel), loadModel(t, otherModel), personalModel(t, "1"), personalModel(t, "2", drifting)} {
+		m.Ref.ID, err = w.db.RegisterModel(t.Context(), m.Ref, postgres.ModelInfo{})
+		need(t, err)
+		w.models, w.store[m.Ref.SHA256] = append(w.models, m), m
+	}
+	need(t, w.db.ImportItems(t.Context(), w.randomItems(), nil))
+	w.takeOutcomes()
+	w.takeCatalog()
+	w.deploy()
+	return w
+}
+
+// drifting gives a model predictions in its training that it never makes.
+func drifting(m *model.Manifest) {
+	values := make([]float64, 1000)
+	for i := range values {
+		values[i] = 0.999 + float64(i)/1e6
+	}
+	m.Profile = &model.Profile{Rows: len(values), Score: model.NewHistogram("prediction", values)}
+	for _, f := range personal {
+		m.Profile.Features = append(m.Profile.Features, model.NewHistogram(f.Name, values))
+	}
+}
+
+func pick[T any](w *world, list ...T) T { return list[w.IntN(len(list))] }
+
+// randomItems are what the catalogue may have: some are new, some expire, some are the same to a model.
+func (w *world) randomItems() []schemas.Item {
+	items := randomItems(w.Rand, w.items)
+	for i := range items {
+		it := &items[i]
+		it.AddedAt = w.now.Add(-time.Duration(w.IntN(400)) * time.Hour)
+		it.Hidden = w.IntN(12) == 0
+		it.Franchise = pick(w, "", "", "Alien")
+		if w.IntN(5) == 0 {
+			it.ExpiresAt = w.now.Add(time.Duration(w.IntN(200)-50) * time.Minute)
+		}
+		if i%6 == 0 {
+			it.Genres, it.Year, it.DurationMin, it.Popularity = []string{"Music"}, 1990, 100, 0
+		}
+	}
+	return items
+}
+
+// params are new ones: their version is kept with their text, as upkeep does.
+func (w *world) params() Params {
+	p := DefaultParams()
+	p.Fallback.Tiers = pick(w, p.Fallback.Tiers, p.Fallback.Tiers, []schemas.Tier{schemas.TierModel, schemas.TierEditorial, schemas.TierPopular, schemas.TierBasic},
+		[]schemas.Tier{schemas.TierSimilar, schemas.TierModel, schemas.TierPrevious, schemas.TierBasic})
+	p.Fallback.SwitchedOff = pick(w, nil, nil, nil, []schemas.Tier{schemas.TierModel}, []schemas.Tier{schemas.TierPopular, schemas.TierPrevious})
+	p.Fallback.Breaker.Window, p.Fallback.Breaker.Failures = 20, pick(w, 2, 5)
+	p.Fallback.Deadline = pick(w, 0, 300*time.Millisecond)
+	p.Fallback.ConstantScoresMin, p.Fallback.MaxMissingFeatures = pick(w, 2, 20), pick(w, 0.2, 0.5, 1)
+	p.Fallback.Drift = pick(w, p.Fallback.Drift, p.Fallback.Drift, p.Fallback.Drift)
+	p.Fallback.Drift.Window = pick(w, 100, 5000)
+	p.Fallback.VerifyEvery = pick(w, 0, 3)
+	p.Rank.Weights.Affinity, p.Rank.Weights.Freshness, p.Rank.Weights.Popularity = pick(w, 0, 0.4), pick(w, 0, 0.3), pick(w, 0, 0.2)
+	p.Rank.Weights.Similarity, p.Rank.Diversity.Strength, p.Rank.Caps.Genre = pick(w, 0, 0.5), pick(w, 0, 0.4), pick(w, 0, 2)
+	p.Explain.Keep, p.Explain.SampleRate = pick(w, KeepAsked, KeepSampled, KeepAlways), 0.3
+	p.MaxItems = pick(w, 5, schemas.MaxLimit)
+	need(w.t, p.Validate())
+	w.configs[p.Version()] = p
+	return p
+}
+
+// takeCatalog puts the stored catalogue into force, as upkeep does.
+func (w *world) takeCatalog() {
+	items, version, err := w.db.Catalog(w.t.Context())
+	need(w.t, err)
+	s, err := catalog.New(items, version, catalog.DefaultRules())
+	need(w.t, err)
+	need(w.t, w.engine.SetCatalog(w.t.Context(), s))
+}
+
+// takeOutcomes puts popularity and lists into force.
+func (w *world) takeOutcomes() {
+	w.outcomes, w.lists = nil, nil
+	for n := range w.IntN(9) {
+		id := fmt.Sprintf("i%03d", w.IntN(w.items))
+		w.outcomes = append(w.outcomes, schemas.ItemPopularity{ItemID: id, Weight: float64(1 + w.IntN(50)), AsOf: eight})
+		w.lists = append(w.lists, schemas.EditorialList{Name: fmt.Sprint(n), Context: schemas.Context{Mood: schemas.Mood(w.IntN(3))}, ItemIDs: []string{id}})
+	}
+	need(w.t, w.engine.SetOutcomes(w.t.Context(), w.outcomes))
+	need(w.t, w.engine.SetEditorial(w.t.Context(), w.lists))
+}
+
+// deploy puts models and experiments into force.
+func (w *world) deploy() {
+	some := func() *model.Model { return pick(w, append([]*model.Model{nil}, w.models...)...) }
+	d := Deployment{Model: some(), Previous: some(), Reason: pick(w, "", schemas.ReasonModelLoadFailed, schemas.ReasonFeatureMismatch)}
+	for n := range w.IntN(3) {
+		half := 0.5
+		x := Experiment{Experiment: experiment.Experiment{Name: fmt.Sprint("x", n), Coverage: &half}}
+		for _, name := range []string{"a", "b"} {
+			x.Variants = append(x.Variants, experiment.Variant{Name: name})
+			a := Arm{Model: some()}
+			if a.Model == nil {
+				a.Reason = pick(w, "", schemas.ReasonModelMissing)
+			}
+			if w.IntN(2) == 0 {
+				p := w.params()
+				a.Params = &p
+			}
+			x.Arms = append(x.Arms, a)
+		}
+		d.Experiments = append(d.Experiments, x)
+	}
+	need(w.t, w.engine.Deploy(w.t.Context(), d))
+}
+
+// trouble makes every tier of the state in force one that may fail.
+func (w *world) trouble() {
+	for _, a := range w.engine.state.Load().arms {
+		for i := range a.rungs {
+			r := &a.rungs[i]
+			well := ranks[r.tier]
+			r.rank = func(s *Scorer, r *rung, q *question) schemas.Reason { return w.rankSomehow(well, s, r, q) }
+		}
+	}
+}
+
+func (w *world) rankSomehow(well func(*Scorer, *rung, *question) schemas.Reason, s *Scorer, r *rung, q *question) schemas.Reason {
+	if !w.faulty {
+		return well(s, r, q)
+	}
+	switch w.IntN(12) {
+	case 0:
+		panic("at once")
+	case 1:
+		w.now = w.now.Add(200 * time.Millisecond)
+	case 2:
+		if reason := well(s, r, q); reason != "" || r.model == nil {
+			return reason
+		}
+		return pick(w, schemas.ReasonEvaluatorsDisagree, schemas.ReasonNonFiniteScore)
+	case 3:
+		if reason := well(s, r, q); reason != "" {
+			return reason
+		}
+		panic("at the end")
+	}
+	return well(s, r, q)
+}
+
+// change changes something.
+func (w *world) change() {
+	switch w.IntN(8) {
+	case 0:
+		need(w.t, w.db.ImportItems(w.t.Context(), w.randomItems()[:1+w.IntN(20)], nil))
+		w.takeCatalog()
+	case 1:
+		_, err := w.db.Pool().Exec(w.t.Context(), `DELETE FROM items WHERE id = $1`, fmt.Sprintf("i%03d", w.IntN(w.items)))
+		need(w.t, err)
+		w.takeCatalog()
+	case 2:
+		need(w.t, w.engine.SetParams(w.t.Context(), w.params()))
+	case 3:
+		w.deploy()
+	case 4:
+		if !w.still {
+			w.takeOutcomes()
+		}
+	case 5:
+		w.faulty = !w.faulty
+	case 6:
+		clear(w.about)
+	}
+	w.now = w.now.Add(time.Duration(w.IntN(40)) * time.Second)
+	w.trouble()
+}
+
+// hear stores feedback.
+func (w *world) hear() {
+	b := schemas.FeedbackBatch{Topic: "feedback", From: w.offset, ReceivedAt: w.now}
+	for range 1 + w.IntN(6) {
+		f := &schemas.Feedback{RequestID: "r", UserID: pick(w, w.users[:10]...), ItemID: fmt.Sprintf("i%03d", w.IntN(w.items)),
+			Action: schemas.Action(1 + w.IntN(6)), Value: 4, At: w.now.Add(-time.Duration(w.IntN(1e6)) * time.Second).Truncate(time.Microsecond)}
+		b.Events = append(b.Events, schemas.FeedbackEvent{Feedback: f, Offset: w.offset})
+		w.offset++
+	}
+	b.Next = w.offset
+	need(w.t, w.feedback.Record(w.t.Context(), b))
+}
+
+func (w *world) request() schemas.Request {
+	ids := func() (list []string) {
+		for range w.IntN(8) {
+			list = append(list, fmt.Sprintf("i%03d", pick(w, w.IntN(w.items+2), 6*w.IntN(w.items/6))))
+		}
+		return list
+	}
+	req := schemas.Request{
+		RequestID: fmt.Sprint("request ", len(w.requests)), UserID: pick(w, append(w.users, "")...),
+		Context: schemas.Context{Mood: schemas.Mood(w.IntN(3)), GroupSize: schemas.GroupSize(w.IntN(2)), SessionLength: schemas.SessionLength(w.IntN(2))},
+		Limit:   pick(w, 0, 5, 20), Diversity: pick(w, math.NaN(), 0.5), Explain: w.IntN(4) == 0, ExcludeSeen: w.IntN(4) == 0,
+		DeadlineMS:  pick(w, 0, 0, 100),
+		RequestedAt: w.now.Add(-time.Duration(w.IntN(200)) * time.Millisecond).Truncate(time.Microsecond),
+	}
+	switch w.IntN(6) {
+	case 0:
+		req.Candidates = append(ids(), "unknown")
+	case 1:
+		req.Pins, req.Exclude = ids(), ids()
+	case 2:
+		req.SimilarTo = fmt.Sprintf("i%03d", w.IntN(w.items))
+	case 3:
+		req.Candidates = []string{}
+	}
+	return req
+}
+
+// decide decides a batch of requests as a worker does, and stores the decisions.
+func (w *world) decide(s *Scorer) {
+	need(w.t, s.Begin())
+	defer s.End()
+	batch := schemas.Batch{Topic: "requests", From: int64(w.decisions)}
+	for range 10 {
+		req, d := w.request(), new(schemas.Decision)
+		if s.NeedsProfile(&req) && w.about[req.UserID] == nil {
+			need(w.t, w.db.Profiles(w.t.Context(), []string{req.UserID}, w.about))
+		}
+		w.requests[req.RequestID] = req
+		need(w.t, s.Decide(&req, w.about[req.UserID], d))
+		d.ScoredAt = eight.Add(time.Duration(w.decisions) * time.Millisecond)
+		d.Source = schemas.Source{Topic: "requests", Offset: int64(w.decisions)}
+		batch.Decisions = append(batch.Decisions, d)
+		w.decisions++
+	}
+	batch.Next = int64(w.decisions)
+	need(w.t, w.ledger.Record(w.t.Context(), batch))
+}
+
+// live lets time pass.
+func (w *world) live(batches int) {
+	s := w.engine.NewScorer()
+	for range batches {
+		for range w.IntN(3) {
+			w.change()
+		}
+		w.hear()
+		w.decide(s)
+	}
+}
+
+// past makes engines of what is kept.
+type past struct {
+	*world
+	engines map[string]*Engine
+}
+
+// engineOf returns the engine of a stored decision, made of what it names.
+func (p *past) engineOf(d *schemas.Decision) *Engine {
+	key := fmt.Sprint(d.ConfigVersion, d.CatalogVersion, d.Tier, d.Model != nil && d.Tier == schemas.TierPrevious)
+	var deployment Deployment
+	if d.Model != nil {
+		key += d.Model.SHA256
+		m := p.store[d.Model.SHA256]
+		if deployment.Model = m; d.Tier == schemas.TierPrevious {
+			deployment.Model, deployment.Previous = nil, m
+		}
+	}
+	if e := p.engines[key]; e != nil {
+		return e
+	}
+	params, kept := p.configs[d.ConfigVersion]
+	if !kept {
+		p.t.Fatalf("version %s of the parameters is nowhere", d.ConfigVersion)
+	}
+	e, err := New(params, Options{Now: func() time.Time { return time.Unix(0, 0) }})
+	need(p.t, err)
+	items, err := p.db.CatalogAt(p.t.Context(), d.CatalogVersion)
+	need(p.t, err)
+	s, err := catalog.New(items, d.CatalogVersion, catalog.DefaultRules())
+	need(p.t, err)
+	need(p.t, errors.Join(e.SetOutcomes(p.t.Context(), p.outcomes), e.SetEditorial(p.t.Context(), p.lists),
+		e.Deploy(p.t.Context(), deployment), e.SetCatalog(p.t.Context(), s)))
+	p.engines[key] = e
+	return e
+}
+
+// again makes a stored decision again.
+func (p *past) again(stored *schemas.Decision) *schemas.Decision {
+	var known *schemas.Profile
+	if stored.ProfileVersion != 0 {
+		key := schemas.ProfileKey{UserID: stored.UserID, Version: stored.ProfileVersion}
+		kept, err := p.db.ProfilesAt(p.t.Context(), []schemas.ProfileKey{key})
+		need(p.t, err)
+		if known = kept[key]; known == nil {
+			p.t.Fatalf("%v is not kept", key)
+		}
+	}
+	req, got := p.requests[stored.RequestID], new(schemas.Decision)
+	need(p.t, p.engineOf(stored).NewScorer().Redecide(&req, known, stored, got))
+	got.ScoredAt, got.QueueTime, got.ScoreTime, got.Source = stored.ScoredAt, stored.QueueTime, stored.ScoreTime, stored.Source
+	return got
+}
+
+// inWords tells everything of a decision, numbers to the bit.
+func inWords(d *schemas.Decision) string {
+	plain := *d
+	plain.Model, plain.Experiment, plain.Explanation = nil, nil, nil
+	explanation, err := json.Marshal(d.Explanation)
+	if err != nil {
+		explanation = []byte(err.Error())
+	}
+	text := fmt.Sprintf("%+v\n%s\n", plain, explanation)
+	if d.Model != nil {
+		text += fmt.Sprintf("model %+v\n", *d.Model)
+	}
+	if d.Experiment != nil {
+		text += fmt.Sprintf("experiment %+v\n", *d.Experiment)
+	}
+	return text
+}
