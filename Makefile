@@ -10,6 +10,10 @@ KAFKA_DIR     ?= .run/kafka
 FUZZTIME      ?= 20000x
 # More words for `recstream demo`, such as ARGS=--stay.
 ARGS          ?=
+# Share of the full counts, which tests, and what they are drawn from: see scripts/test-faults.sh.
+FAULTS_SCALE  ?= 1
+FAULTS_RUN    ?= .
+FAULTS_SEED   ?= 0
 # File for the benchmark's figures as JSON; none where empty.
 OUT           ?=
 # Any value makes bench-forest a short run that only shows that everything works.
@@ -39,6 +43,10 @@ test: ## Test everything, on a real Apache Kafka and a real Postgres, with the r
 .PHONY: test-short
 test-short: ## Test what needs no Apache Kafka, in about a minute
 	go test -short ./...
+
+.PHONY: test-faults
+test-faults: ## Kill, cut and starve everything at full counts, hours (FAULTS_SCALE=0.1, FAULTS_RUN, FAULTS_SEED)
+	@FAULTS_SCALE='$(FAULTS_SCALE)' FAULTS_RUN='$(FAULTS_RUN)' FAULTS_SEED='$(FAULTS_SEED)' scripts/test-faults.sh
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target on FUZZTIME inputs (20000x)
