@@ -75,15 +75,6 @@ func Gaps(stored *schemas.Decision) (list []Gap) {
 	return list
 }
 
-// tryAgain asks the tier at a place of the ladder, unless the stored decision says why it was left.
-func (s *Scorer) tryAgain(place int, q *question) schemas.Reason {
-	r := &s.arm.rungs[place]
-	if code := q.left(r, place); code != "" {
-		return code
-	}
-	return s.rankBy(r, q)
-}
-
 // left returns the code for which a tier is left without being tried, "" where it is to be tried.
 func (q *question) left(r *rung, place int) schemas.Reason {
 	var then schemas.Reason

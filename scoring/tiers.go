@@ -38,12 +38,7 @@ var nan = math.NaN()
 func (s *Scorer) descend(q *question, dst *schemas.Decision) {
 	for i := range s.arm.rungs {
 		r := &s.arm.rungs[i]
-		reason := schemas.Reason("")
-		if q.stored == nil {
-			reason = s.try(r, q)
-		} else {
-			reason = s.tryAgain(i, q)
-		}
+		reason := s.tryPlace(i, q)
 		if reason == "" {
 			s.answer(r, dst)
 			if i == 0 {
@@ -55,6 +50,18 @@ func (s *Scorer) descend(q *question, dst *schemas.Decision) {
 	}
 	s.standIn(q)
 	s.answer(&s.arm.rungs[len(s.arm.rungs)-1], dst)
+}
+
+// tryPlace asks the tier at a place of the ladder.
+func (s *Scorer) tryPlace(place int, q *question) schemas.Reason {
+	r := &s.arm.rungs[place]
+	if q.stored == nil {
+		return s.try(r, q)
+	}
+	if code := q.left(r, place); code != "" {
+		return code
+	}
+	return s.rankBy(r, q)
 }
 
 // standIn ranks as the basic tier does, without anything that could fail: there is an answer whatever happens.

@@ -1,63 +1,49 @@
 package scoring
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
-	"recstream/internal/devstack"
-	"recstream/internal/postgres"
 	"recstream/schemas"
-	"recstream/scoring/catalog"
 	"recstream/scoring/experiment"
 	"recstream/scoring/model"
 	"recstream/scoring/profile"
 )
 
-// world is an instance with its database in which everything changes: the catalogue, the parameters, the models, the
+// world is an instance with its stores in which everything changes: the catalogue, the parameters, the models, the
 // experiments, the profiles, the outcomes; and in which tiers panic, doubt themselves and take their time.
 type world struct {
 	*rand.Rand
-	t        *testing.T
-	db       *postgres.Database
-	ledger   *postgres.Ledger
-	feedback *postgres.FeedbackLedger
-	engine   *Engine
-	now      time.Time
-	faulty   bool // tiers may fail
-	still    bool // outcomes and lists never change
-	models   []*model.Model
-	users    []string
-	items    int
-	offset   int64 // of feedback
+	t      *testing.T
+	engine *Engine
+	now    time.Time
+	faulty bool // tiers may fail
+	still  bool // outcomes and lists never change
+	models []*model.Model
+	users  []string
+	items  int
 
 	outcomes []schemas.ItemPopularity
 	lists    []schemas.EditorialList
 
-	// What other stores than the database have.
-	requests map[string]schemas.Request // the topic
-	configs  map[string]Params          // by version
-	store    map[string]*model.Model    // by hash
+	// What is kept: the topic, the store of models, and what the database has, the present and the past.
+	requests map[string]schemas.Request
+	store    map[string]*model.Model // by hash
+	configs  map[string]Params       // by version
+	catalog  map[string]schemas.Item
+	catalogs [][]schemas.Item // by version
+	profiles map[string]*schemas.Profile
+	versions map[schemas.ProfileKey]*schemas.Profile
+	ledger   map[string]*schemas.Decision
 
-	about     map[string]*schemas.Profile // what the instance has read of users, perhaps a while ago
-	decisions int
-}
-
-// worldDatabase returns a database of its own, on a server that the test shares among its worlds.
-func worldDatabase(t *testing.T, server *devstack.Postgres) *postgres.Database {
-	t.Helper()
-	url, err := server.CreateDatabase(t.Context())
-	need(t, err)
-	db, err := postgres.Open(t.Context(), postgres.Options{URL: url})
-	need(t, err)
-	t.Cleanup(db.Close)
-	_, err = db.Migrate(t.Context())
-	need(t, err)
-	return db
+	about map[string]*schemas.Profile // what the instance has read of users, perhaps a while ago
 }
 
 func need(t *testing.T, err error) {
@@ -67,32 +53,23 @@ func need(t *testing.T, err error) {
 	}
 }
 
-func newWorld(t *testing.T, server *devstack.Postgres, seed uint64) *world {
-	w := &world{Rand: rand.New(rand.NewPCG(seed, 77)), t: t, db: worldDatabase(t, server), now: eight, items: 60,
-		still: seed%2 == 0, requests: map[string]schemas.Request{}, configs: map[string]Params{}, store: map[string]*model.Model{},
-		about: map[string]*schemas.Profile{}}
-	_, _, err := w.db.MaintainPartitions(t.Context(), w.now, postgres.Partitions{})
-	need(t, err)
-	w.ledger = postgres.NewLedger(w.db, "g", 48*time.Hour)
-	need(t, w.ledger.SetFence(t.Context(), "requests", 0, 0))
-	apply := func(p *schemas.Profile, f *schemas.Feedback) {
-		profile.Apply(p, f, w.engine.Item(f.ItemID), profile.DefaultHalfLife)
-	}
-	w.feedback = postgres.NewFeedbackLedger(w.db, "f", apply, profile.Preference, DefaultPopularityHalfLife)
-	need(t, w.feedback.SetFence(t.Context(), "feedback", 0, 0))
+func newWorld(t *testing.T, seed uint64) *world {
+	w := &world{Rand: rand.New(rand.NewPCG(seed, 77)), t: t, now: eight, items: 60, still: seed%2 == 0,
+		requests: map[string]schemas.Request{}, store: map[string]*model.Model{}, configs: map[string]Params{},
+		catalog: map[string]schemas.Item{}, profiles: map[string]*schemas.Profile{}, versions: map[schemas.ProfileKey]*schemas.Profile{},
+		ledger: map[string]*schemas.Decision{}, about: map[string]*schemas.Profile{}}
 	for n := range 12 {
 		w.users = append(w.users, fmt.Sprint("user ", n))
 	}
+	var err error
 	w.engine, err = New(w.params(), Options{Now: func() time.Time { return w.now }})
 	need(t, err)
-	for _, m := range []*model.Model{loadModel(t, demoModel), loadModel(t, otherModel), personalModel(t, "1"), personalModel(t, "2", drifting)} {
-		m.Ref.ID, err = w.db.RegisterModel(t.Context(), m.Ref, postgres.ModelInfo{})
-		need(t, err)
+	for n, m := range []*model.Model{loadModel(t, demoModel), loadModel(t, otherModel), personalModel(t, "1"), personalModel(t, "2", drifting)} {
+		m.Ref.ID = int32(n)
 		w.models, w.store[m.Ref.SHA256] = append(w.models, m), m
 	}
-	need(t, w.db.ImportItems(t.Context(), w.randomItems(), nil))
 	w.takeOutcomes()
-	w.takeCatalog()
+	w.importItems(w.randomItems())
 	w.deploy()
 	return w
 }
@@ -150,13 +127,18 @@ func (w *world) params() Params {
 	return p
 }
 
-// takeCatalog puts the stored catalogue into force, as upkeep does.
-func (w *world) takeCatalog() {
-	items, version, err := w.db.Catalog(w.t.Context())
-	need(w.t, err)
-	s, err := catalog.New(items, version, catalog.DefaultRules())
-	need(w.t, err)
-	need(w.t, w.engine.SetCatalog(w.t.Context(), s))
+// importItems makes the next version of the catalogue and puts it into force.
+func (w *world) importItems(items []schemas.Item) {
+	for _, it := range items {
+		w.catalog[it.ID] = it
+	}
+	var all []schemas.Item
+	for _, it := range w.catalog {
+		all = append(all, it)
+	}
+	slices.SortFunc(all, func(a, b schemas.Item) int { return cmp.Compare(a.ID, b.ID) })
+	w.catalogs = append(w.catalogs, all)
+	need(w.t, w.engine.SetCatalog(w.t.Context(), snapshot(w.t, all, int64(len(w.catalogs)-1))))
 }
 
 // takeOutcomes puts popularity and lists into force.
@@ -233,12 +215,10 @@ func (w *world) rankSomehow(well func(*Scorer, *rung, *question) schemas.Reason,
 func (w *world) change() {
 	switch w.IntN(8) {
 	case 0:
-		need(w.t, w.db.ImportItems(w.t.Context(), w.randomItems()[:1+w.IntN(20)], nil))
-		w.takeCatalog()
+		w.importItems(w.randomItems()[:1+w.IntN(20)])
 	case 1:
-		_, err := w.db.Pool().Exec(w.t.Context(), `DELETE FROM items WHERE id = $1`, fmt.Sprintf("i%03d", w.IntN(w.items)))
-		need(w.t, err)
-		w.takeCatalog()
+		delete(w.catalog, fmt.Sprintf("i%03d", w.IntN(w.items)))
+		w.importItems(nil)
 	case 2:
 		need(w.t, w.engine.SetParams(w.t.Context(), w.params()))
 	case 3:
@@ -256,17 +236,20 @@ func (w *world) change() {
 	w.trouble()
 }
 
-// hear stores feedback.
+// hear takes in feedback, which makes new versions of profiles.
 func (w *world) hear() {
-	b := schemas.FeedbackBatch{Topic: "feedback", From: w.offset, ReceivedAt: w.now}
 	for range 1 + w.IntN(6) {
 		f := &schemas.Feedback{RequestID: "r", UserID: pick(w, w.users[:10]...), ItemID: fmt.Sprintf("i%03d", w.IntN(w.items)),
 			Action: schemas.Action(1 + w.IntN(6)), Value: 4, At: w.now.Add(-time.Duration(w.IntN(1e6)) * time.Second).Truncate(time.Microsecond)}
-		b.Events = append(b.Events, schemas.FeedbackEvent{Feedback: f, Offset: w.offset})
-		w.offset++
+		next := schemas.Profile{UserID: f.UserID}
+		if p := w.profiles[f.UserID]; p != nil {
+			next = *p
+			next.Genres, next.Items = slices.Clone(p.Genres), slices.Clone(p.Items)
+		}
+		next.Version++
+		profile.Apply(&next, f, w.engine.Item(f.ItemID), profile.DefaultHalfLife)
+		w.profiles[f.UserID], w.versions[schemas.ProfileKey{UserID: f.UserID, Version: next.Version}] = &next, &next
 	}
-	b.Next = w.offset
-	need(w.t, w.feedback.Record(w.t.Context(), b))
 }
 
 func (w *world) request() schemas.Request {
@@ -300,21 +283,14 @@ func (w *world) request() schemas.Request {
 func (w *world) decide(s *Scorer) {
 	need(w.t, s.Begin())
 	defer s.End()
-	batch := schemas.Batch{Topic: "requests", From: int64(w.decisions)}
 	for range 10 {
 		req, d := w.request(), new(schemas.Decision)
-		if s.NeedsProfile(&req) && w.about[req.UserID] == nil {
-			need(w.t, w.db.Profiles(w.t.Context(), []string{req.UserID}, w.about))
+		if p := w.profiles[req.UserID]; p != nil && s.NeedsProfile(&req) && w.about[req.UserID] == nil {
+			w.about[req.UserID] = p
 		}
-		w.requests[req.RequestID] = req
 		need(w.t, s.Decide(&req, w.about[req.UserID], d))
-		d.ScoredAt = eight.Add(time.Duration(w.decisions) * time.Millisecond)
-		d.Source = schemas.Source{Topic: "requests", Offset: int64(w.decisions)}
-		batch.Decisions = append(batch.Decisions, d)
-		w.decisions++
+		w.requests[req.RequestID], w.ledger[req.RequestID] = req, d
 	}
-	batch.Next = int64(w.decisions)
-	need(w.t, w.ledger.Record(w.t.Context(), batch))
 }
 
 // live lets time pass.
@@ -355,10 +331,7 @@ func (p *past) engineOf(d *schemas.Decision) *Engine {
 	}
 	e, err := New(params, Options{Now: func() time.Time { return time.Unix(0, 0) }})
 	need(p.t, err)
-	items, err := p.db.CatalogAt(p.t.Context(), d.CatalogVersion)
-	need(p.t, err)
-	s, err := catalog.New(items, d.CatalogVersion, catalog.DefaultRules())
-	need(p.t, err)
+	s := snapshot(p.t, p.catalogs[d.CatalogVersion], d.CatalogVersion)
 	need(p.t, errors.Join(e.SetOutcomes(p.t.Context(), p.outcomes), e.SetEditorial(p.t.Context(), p.lists),
 		e.Deploy(p.t.Context(), deployment), e.SetCatalog(p.t.Context(), s)))
 	p.engines[key] = e
@@ -369,16 +342,10 @@ func (p *past) engineOf(d *schemas.Decision) *Engine {
 func (p *past) again(stored *schemas.Decision) *schemas.Decision {
 	var known *schemas.Profile
 	if stored.ProfileVersion != 0 {
-		key := schemas.ProfileKey{UserID: stored.UserID, Version: stored.ProfileVersion}
-		kept, err := p.db.ProfilesAt(p.t.Context(), []schemas.ProfileKey{key})
-		need(p.t, err)
-		if known = kept[key]; known == nil {
-			p.t.Fatalf("%v is not kept", key)
-		}
+		known = p.versions[schemas.ProfileKey{UserID: stored.UserID, Version: stored.ProfileVersion}]
 	}
 	req, got := p.requests[stored.RequestID], new(schemas.Decision)
 	need(p.t, p.engineOf(stored).NewScorer().Redecide(&req, known, stored, got))
-	got.ScoredAt, got.QueueTime, got.ScoreTime, got.Source = stored.ScoredAt, stored.QueueTime, stored.ScoreTime, stored.Source
 	return got
 }
 

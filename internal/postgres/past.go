@@ -64,7 +64,7 @@ func pastState(p, next *schemas.Profile) []byte {
 		next = &schemas.Profile{}
 	}
 	s.compareItems(p.Items, next.Items)
-	return s.append(nil)
+	return s.bytes()
 }
 
 // inOrderOfIDs reports whether the items are in their order, as all are that nobody has written by hand.
@@ -166,14 +166,14 @@ func (s *past) itemsBefore(next []schemas.ProfileItem) []schemas.ProfileItem {
 	return append(list, items...)
 }
 
-func (s *past) append(b []byte) []byte {
+func (s *past) bytes() []byte {
 	flags := byte(0)
 	for i, is := range []bool{s.whole, s.named, !s.asOf.IsZero()} {
 		if is {
 			flags |= 1 << i
 		}
 	}
-	b = appendTime(append(b, flags), s.asOf)
+	b := appendTime([]byte{flags}, s.asOf)
 	b = appendNumber(appendNumber(appendNumber(b, s.activity), s.duration[0]), s.duration[1])
 	b = binary.AppendUvarint(b, uint64(len(s.weights)))
 	for _, w := range s.weights {
@@ -224,7 +224,7 @@ func appendText(b []byte, text string) []byte {
 // errPast says that bytes are no state of a profile.
 var errPast = errors.New("its state is cut off, or of a later version of the program")
 
-// pastReader reads what past.append wrote. After an error there is nothing left, and all that is read is zero.
+// pastReader reads what past.bytes wrote. After an error there is nothing left, and all that is read is zero.
 type pastReader struct {
 	b   []byte
 	bad bool
@@ -273,7 +273,7 @@ func (r *pastReader) take(n int) []byte {
 
 func (r *pastReader) flags(known byte) byte {
 	b := r.take(1)
-	if b == nil || b[0]&^known != 0 {
+	if len(b) == 0 || b[0]&^known != 0 {
 		r.b, r.bad = nil, true
 		return 0
 	}

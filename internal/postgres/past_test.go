@@ -93,9 +93,9 @@ func FuzzPastState(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again, err := readPast(s.append(nil))
-		if err != nil || string(again.append(nil)) != string(s.append(nil)) {
-			t.Errorf("%x became %x, error %v", s.append(nil), again.append(nil), err)
+		again, err := readPast(s.bytes())
+		if err != nil || string(again.bytes()) != string(s.bytes()) {
+			t.Errorf("%x became %x, error %v", s.bytes(), again.bytes(), err)
 		}
 	})
 }

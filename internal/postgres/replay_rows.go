@@ -80,6 +80,8 @@ func (db *Database) RecordReplay(ctx context.Context, b ReplayBatch) error {
 		return err
 	case hasCode(err, uniqueViolation):
 		return fmt.Errorf("record replay: %w", ErrConflict)
+	case isMissingPartition(err): // dropped meanwhile, as it was past its retention
+		return wrap("record replay", db.addMissingPartition(ctx, b.Decisions[0].ScoredAt, tableDecisions))
 	}
 	return wrap("record replay", err)
 }

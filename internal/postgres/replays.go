@@ -45,25 +45,26 @@ type ReplayPartition struct {
 	UpdatedAt time.Time
 }
 
+// replayError is how a replay is found to be.
+type replayError string
+
+func (e replayError) Error() string { return string(e) }
+
+// Transient is false: somebody meant it so.
+func (e replayError) Transient() bool { return false }
+
 // What a replay may be found to be.
-var (
-	// ErrNoReplay says that there is no replay of that number.
-	ErrNoReplay = errors.New("there is no such replay")
+const (
+	// ErrNoReplay says that there is no replay of that number, or not any more.
+	ErrNoReplay replayError = "there is no such replay"
 
 	// ErrReplayOver says that a replay is done or cancelled.
-	ErrReplayOver = errors.New("the replay is done or cancelled")
+	ErrReplayOver replayError = "the replay is done or cancelled"
 
 	// ErrReplayTaken says that a replay is not this process's any more: it was paused, cancelled, or resumed by
 	// another process. Nothing was stored.
-	ErrReplayTaken error = takenError{}
+	ErrReplayTaken replayError = "the replay was paused, cancelled or taken over"
 )
-
-type takenError struct{}
-
-func (takenError) Error() string { return "the replay was paused, cancelled or taken over" }
-
-// Transient is false: whoever did it meant it.
-func (takenError) Transient() bool { return false }
 
 // CreateReplay stores a replay that is about to run, for owner, and returns it with its number. The ledger has the
 // partition of its time then.

@@ -79,8 +79,13 @@ func TestReplayCheckpoint(t *testing.T) {
 		"another owner":    {nil, func(b *ReplayBatch) { b.Owner = "you" }, ErrReplayTaken},
 		"taken over": {func(db *Database, r *Replay) error { _, err := db.ClaimReplay(t.Context(), r.RunID, "you"); return err },
 			func(*ReplayBatch) {}, ErrReplayTaken},
-		"paused":      {func(db *Database, r *Replay) error { return db.PauseReplay(t.Context(), r.RunID, "") }, func(*ReplayBatch) {}, ErrReplayTaken},
-		"cancelled":   {func(db *Database, r *Replay) error { return db.CancelReplay(t.Context(), r.RunID) }, func(*ReplayBatch) {}, ErrReplayTaken},
+		"paused":    {func(db *Database, r *Replay) error { return db.PauseReplay(t.Context(), r.RunID, "") }, func(*ReplayBatch) {}, ErrReplayTaken},
+		"cancelled": {func(db *Database, r *Replay) error { return db.CancelReplay(t.Context(), r.RunID) }, func(*ReplayBatch) {}, ErrReplayTaken},
+		"deleted": {func(db *Database, r *Replay) error {
+			err := db.CancelReplay(t.Context(), r.RunID)
+			_, err2 := db.DeleteReplay(t.Context(), r.RunID)
+			return errors.Join(err, err2)
+		}, func(*ReplayBatch) {}, ErrReplayTaken},
 		"an id twice": {nil, func(b *ReplayBatch) { b.Decisions = append(b.Decisions, b.Decisions[0]) }, ErrConflict},
 	}
 	db := newDatabase(t)
@@ -96,6 +101,9 @@ func TestReplayCheckpoint(t *testing.T) {
 				t.Fatalf("error %v, want %v", err, test.want)
 			}
 			now, err := db.Replay(deadline(t), r.RunID)
+			if errors.Is(err, ErrNoReplay) && name == "deleted" {
+				return
+			}
 			must(t, err)
 			rows := queryRows[int](t, db, `SELECT count(*) FROM decisions WHERE run_id = $1`, r.RunID)[0]
 			if stored := test.want == nil; stored != (now.Partitions[0].Next == 20) || stored != (rows == 1) || stored != (string(now.Partitions[0].Figures) == `{"read":10}`) {

@@ -6,13 +6,13 @@ import (
 	"math"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"recstream/schemas"
-	"recstream/scoring/profile"
 )
 
 // checkCatalogs compares each noted version with what is read of it now.
@@ -192,15 +192,39 @@ func (p *pastOfUsers) give(t *testing.T, at time.Time, events ...*schemas.Feedba
 	}
 }
 
+// takeIn changes a profile as feedback does: all weights, one item, and of a full profile another one goes.
+func takeIn(p *schemas.Profile, f *schemas.Feedback) {
+	p.Activity, p.DurationSum, p.DurationWeight = p.Activity*0.9+1, p.DurationSum*0.9+100, p.DurationWeight*0.9+1
+	for i := range p.Genres {
+		p.Genres[i].Weight *= 0.9
+	}
+	genre := []string{"Drama", "Comedy", "War", "七"}[len(f.ItemID)%4]
+	if at := slices.IndexFunc(p.Genres, func(g schemas.GenreWeight) bool { return g.Genre == genre }); at < 0 {
+		p.Genres = slices.Insert(p.Genres, len(p.Genres)/2, schemas.GenreWeight{Genre: genre, Weight: -1})
+	}
+	if f.At.After(p.AsOf) {
+		p.AsOf = f.At
+	}
+	at, known := slices.BinarySearchFunc(p.Items, f.ItemID, func(it schemas.ProfileItem, id string) int { return strings.Compare(it.ItemID, id) })
+	if !known {
+		p.Items = slices.Insert(p.Items, at, schemas.ProfileItem{ItemID: f.ItemID})
+	}
+	switch it := &p.Items[at]; f.Action {
+	case schemas.ActionImpression:
+		it.Impressions++
+	case schemas.ActionDismiss:
+		it.Dismissed = f.At
+	default:
+		it.Seen = f.At
+	}
+	if n := len(p.Items); n > schemas.MaxProfileItems {
+		p.Items = slices.Delete(p.Items, n*(at%7)/7, n*(at%7)/7+1)
+	}
+}
+
 func newPastOfUsers(t *testing.T, days ...time.Time) *pastOfUsers {
 	db := newDatabase(t)
-	items := map[string]*schemas.Item{}
-	for i := range 700 {
-		id := fmt.Sprintf("film-%d", i)
-		items[id] = &schemas.Item{ID: id, Genres: []string{"Drama", "Comedy", "War", "七"}[i%4 : i%4+1], DurationMin: 100}
-	}
-	apply := func(p *schemas.Profile, f *schemas.Feedback) { profile.Apply(p, f, items[f.ItemID], tenDays) }
-	return &pastOfUsers{db: db, l: newFeedbackLedger(t, db, apply, days...), noted: map[schemas.ProfileKey]*schemas.Profile{}}
+	return &pastOfUsers{db: db, l: newFeedbackLedger(t, db, takeIn, days...), noted: map[schemas.ProfileKey]*schemas.Profile{}}
 }
 
 func (r random) feedback(users, items int) *schemas.Feedback {

@@ -215,6 +215,9 @@ func (w *worker) record(ctx context.Context, b *batch) error {
 	}
 	// An attempt whose answer was lost may have stored it.
 	r, lookUp := w.options.Store.Replay(ctx, w.replay.RunID)
+	if errors.Is(lookUp, postgres.ErrNoReplay) {
+		return &StoppedError{RunID: w.replay.RunID, State: postgres.ReplayCancelled} // and deleted
+	}
 	if lookUp != nil {
 		return lookUp
 	}
