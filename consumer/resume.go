@@ -14,10 +14,10 @@ type position struct {
 type resumption struct {
 	offset int64
 	fence  int64
-	moved  bool        // the fence must be set to that first
-	known  int64       // events before it may have been decided before, however long ago
-	note   string      // for the log, "" for nothing out of the ordinary
-	gap    schemas.Gap // what was passed over and is to be noted, empty for nothing
+	moved  bool          // the fence must be set to that first
+	known  int64         // events before it may have been decided before, however long ago
+	note   string        // for the log, "" for nothing out of the ordinary
+	gaps   []schemas.Gap // what was passed over and is to be noted
 }
 
 // Notes of resumptions that an operator should hear of.
@@ -43,7 +43,7 @@ func resume(p position) resumption {
 		r.offset, r.note = p.first, noteRecreated
 	case p.committed < p.first:
 		r.offset, r.note = p.first, noteLost
-		r.gap = schemas.Gap{From: p.committed, To: p.first, Reason: schemas.GapRetention}
+		r.gaps = append(r.gaps, schemas.Gap{From: p.committed, To: p.first, Reason: schemas.GapRetention})
 	}
 	switch {
 	case !p.fenced:
@@ -55,9 +55,11 @@ func resume(p position) resumption {
 		}
 	case p.fence < r.offset:
 		r.fence, r.moved = r.offset, true
+		if p.fence < p.committed && p.committed <= p.last {
+			r.gaps = append(r.gaps, schemas.Gap{From: p.fence, To: p.committed, Reason: schemas.GapLedgerBehind})
+		}
 		if r.note == "" {
 			r.note = noteBehind
-			r.gap = schemas.Gap{From: p.fence, To: r.offset, Reason: schemas.GapLedgerBehind}
 		}
 	}
 	return r

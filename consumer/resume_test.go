@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"reflect"
 	"testing"
 
 	"recstream/schemas"
@@ -35,11 +36,15 @@ func TestResume(t *testing.T) {
 		"offsets set forward by an operator": {
 			position{committed: 110, fence: 100, fenced: true, first: 0, last: 120},
 			resumption{offset: 110, fence: 110, moved: true, note: noteBehind,
-				gap: schemas.Gap{From: 100, To: 110, Reason: schemas.GapLedgerBehind}}},
+				gaps: []schemas.Gap{{From: 100, To: 110, Reason: schemas.GapLedgerBehind}}}},
 		"retention overtook": {
 			position{committed: 50, fence: 50, fenced: true, first: 70, last: 120},
 			resumption{offset: 70, fence: 70, moved: true, note: noteLost,
-				gap: schemas.Gap{From: 50, To: 70, Reason: schemas.GapRetention}}},
+				gaps: []schemas.Gap{{From: 50, To: 70, Reason: schemas.GapRetention}}}},
+		"retention overtook, and the ledger is older": {
+			position{committed: 50, fence: 30, fenced: true, first: 70, last: 120},
+			resumption{offset: 70, fence: 70, moved: true, note: noteLost,
+				gaps: []schemas.Gap{{From: 50, To: 70, Reason: schemas.GapRetention}, {From: 30, To: 50, Reason: schemas.GapLedgerBehind}}}},
 		"topic recreated": {
 			position{committed: 50, fence: 50, fenced: true, first: 0, last: 8},
 			resumption{offset: 0, fence: 0, moved: true, known: 8, note: noteRecreated}},
@@ -55,7 +60,7 @@ func TestResume(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			if got := resume(test.in); got != test.want {
+			if got := resume(test.in); !reflect.DeepEqual(got, test.want) {
 				t.Errorf("resume(%+v)\n got %+v\nwant %+v", test.in, got, test.want)
 			}
 		})

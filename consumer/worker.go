@@ -111,16 +111,16 @@ func (w *worker) finishing(taking, ended context.Context) (context.Context, cont
 // open takes the partition over and finds out where to begin. The order matters: once the outbox is open, no owner
 // before can publish any more, and only then is what it has committed final.
 func (w *worker) open(ctx context.Context) (offset int64, err error) {
+	if err := w.cfg.retry(ctx, w.log, stageOpen, func(int) error {
+		w.outbox, err = w.cfg.OpenOutbox(ctx, w.of)
+		return err
+	}); err != nil {
+		return 0, err
+	}
 	err = w.cfg.retry(ctx, w.log, stageOpen, func(int) error {
-		if w.outbox, err = w.cfg.OpenOutbox(ctx, w.of); err != nil {
-			return err
-		}
 		r, err := w.resume(ctx)
-		if err != nil {
-			return err
-		}
 		offset, w.fence, w.known = r.offset, r.fence, r.known
-		return nil
+		return err
 	})
 	return offset, err
 }
@@ -143,8 +143,8 @@ func (w *worker) resume(ctx context.Context) (resumption, error) {
 	if r.note != "" {
 		w.log.Error(r.note, "committed", p.committed, "fence", p.fence, "first", p.first, "last", p.last, keyOffset, r.offset)
 	}
-	if r.gap.To > r.gap.From {
-		if err := noteGap(ctx, w.cfg, w.partition, r.gap); err != nil {
+	for _, g := range r.gaps {
+		if err := noteGap(ctx, w.cfg, w.partition, g); err != nil {
 			return resumption{}, err
 		}
 	}

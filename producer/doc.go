@@ -9,5 +9,6 @@
 // A Publisher is for events of many goroutines, one at a time each: what comes while a write is on its way leaves
 // with the next.
 //
-// A Kafka transaction around a flush has its place in Outbox.Flush: the batches already carry what it needs.
+// With transactions an Outbox writes the records and the input offset in one Kafka transaction, under a transactional id
+// of the input partition: whoever opens the partition's next outbox ends it, and fences this one.
 package producer

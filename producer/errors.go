@@ -27,19 +27,27 @@ func (e *Error) Unwrap() error { return e.Err }
 // Transient is always true: what leaves is well formed, so a refusal is for time or an operator to mend.
 func (e *Error) Transient() bool { return true }
 
-// outdatedError says that the outbox was opened for another set of partitions.
-type outdatedError struct{ err error }
-
-// Error names the partition that is not there.
-func (e *outdatedError) Error() string {
-	return fmt.Sprintf("the topics have other partitions than before: %v", e.err)
+// reopenError says that an outbox cannot go on: a new one is to be opened, by whoever owns the partition then.
+type reopenError struct {
+	why string
+	err error
 }
 
-// Unwrap returns the cause.
-func (e *outdatedError) Unwrap() error { return e.err }
+// The reasons.
+const (
+	whyOutdated = "the topics have other partitions than before"
+	whyDisowned = "fenced, or the partition was given to another owner"
+	whyUnsure   = "it is not known whether the offset was committed"
+)
 
-// Transient is false: a new outbox is to be opened.
-func (e *outdatedError) Transient() bool { return false }
+// Error says why, and the cause.
+func (e *reopenError) Error() string { return fmt.Sprintf("%s: %v", e.why, e.err) }
+
+// Unwrap returns the cause.
+func (e *reopenError) Unwrap() error { return e.err }
+
+// Transient is false: to try again with this outbox does not help.
+func (e *reopenError) Transient() bool { return false }
 
 // isUnknownPartition says that the topic, or a partition of it, is not there.
 func isUnknownPartition(err error) bool {
@@ -60,31 +68,23 @@ func isTooLarge(err error) bool {
 // isDuplicate says that the broker has the batch already.
 func isDuplicate(err error) bool { return errors.Is(err, kafka.DuplicateSequenceNumber) }
 
-// disownedError says that the partition belongs to another member of the group, or to a later generation of it.
-type disownedError struct{ err error }
-
-// Error names the operation that was refused.
-func (e *disownedError) Error() string {
-	return fmt.Sprintf("the partition was given to another owner: %v", e.err)
-}
-
-// Unwrap returns the cause.
-func (e *disownedError) Unwrap() error { return e.err }
-
-// Transient is false: whoever owns the partition now publishes what is left.
-func (e *disownedError) Transient() bool { return false }
-
 // disownedBy are the answers of a broker to a member of a generation that is over, and to a transactional producer
-// whose id has a later epoch or is forgotten.
+// whose id has a later epoch (another owner's, or the broker's own after the transaction's timeout) or is forgotten.
 var disownedBy = []kafka.Error{
 	kafka.IllegalGeneration, kafka.UnknownMemberId, kafka.FencedInstanceID,
 	kafka.ProducerFenced, kafka.InvalidProducerEpoch, kafka.InvalidProducerIDMapping,
 }
 
-// disowned returns err, as a disownedError where it is such an answer.
+// disowned returns err, as a reopenError where it is such an answer.
 func disowned(err error) error {
 	if slices.ContainsFunc(disownedBy, func(code kafka.Error) bool { return errors.Is(err, code) }) {
-		return &disownedError{err}
+		return &reopenError{whyDisowned, err}
 	}
 	return err
+}
+
+// isAnswer says that the error is what a broker answered, and not that no answer came.
+func isAnswer(err error) bool {
+	var code kafka.Error
+	return errors.As(err, &code)
 }

@@ -43,12 +43,11 @@ func (o *Outbox) Add(out *schemas.Outcome) {
 // Flush sends what was added and commits next, the input offset after what it came of; then it forgets it. With
 // transactions either all of it is seen by those who read committed records, or nothing; without, the offset is
 // committed after the records. After an error call it again with the same offset: what is there already is not written
-// twice.
+// twice, unless there are no transactions and the broker has forgotten the producer.
 //
-// An error whose Transient method says false means that the partition is no longer this outbox's, or that the topics
-// are others: open a new one.
+// An error whose Transient method says false means that this outbox cannot go on: open a new one.
 func (o *Outbox) Flush(ctx context.Context, next int64) error {
-	if o.transactionalID != "" && len(o.pending()) > 0 {
+	if o.transactionalID != "" {
 		return o.transact(ctx, next)
 	}
 	if err := o.flush(ctx); err != nil {
@@ -83,7 +82,9 @@ func (o *Outbox) Committed(ctx context.Context) (int64, error) {
 	return res.Topics[o.of.Topic][0].CommittedOffset, nil
 }
 
-// commit commits the offset in the name of the group's member. The broker refuses it once the generation has ended.
+// commit commits the offset in the name of the group's member, without a transaction. The broker refuses it once the
+// generation has ended. A commit without an answer is not repeated: if it came late it would take a later one back, which
+// only another generation can rule out.
 func (o *Outbox) commit(ctx context.Context, next int64) error {
 	ctx, cancel := context.WithTimeout(ctx, o.cfg.Timeout)
 	defer cancel()
@@ -95,6 +96,9 @@ func (o *Outbox) commit(ctx context.Context, next int64) error {
 	}
 	if err == nil {
 		err = res.Topics[o.of.Topic][0].Error
+	}
+	if err != nil && !isAnswer(err) {
+		err = &reopenError{whyUnsure, err}
 	}
 	return o.failed("commit offset", err)
 }

@@ -308,24 +308,21 @@ func TestOpenWhileTheBrokerIsAway(t *testing.T) {
 }
 
 func TestRecreatedResultsTopicIsForANewOutbox(t *testing.T) {
-	broker := startBroker(t, devstack.BrokerOptions{})
-	o := openOutbox(t, broker)
-	for i := range 20 {
-		o.Add(answer(fmt.Sprint("user ", i), fmt.Sprint("r", i)))
-	}
-	must(t, broker.Cluster().DeleteTopic(results))
-	must(t, broker.Cluster().CreateTopic(results, 1, nil))
-	for ctx := deadline(t); ; {
-		err := o.Flush(ctx, 1)
-		if err == nil {
-			t.Fatal("results were sent to partitions that are not there")
-		}
-		var e interface{ Transient() bool }
-		if errors.As(err, &e) && !e.Transient() {
-			return
-		}
-		if ctx.Err() != nil {
-			t.Fatalf("tried again for ever: %v", err)
-		}
+	for name, transactions := range map[string]bool{"with transactions": true, "without": false} {
+		t.Run(name, func(t *testing.T) {
+			broker := startBroker(t, devstack.BrokerOptions{})
+			p := newProducer(t, broker)
+			p.cfg.Transactions = transactions
+			o := openTransactional(t, p, assigned)
+			for i := range 20 {
+				o.Add(answer(fmt.Sprint("user ", i), fmt.Sprint("r", i)))
+			}
+			must(t, broker.Cluster().DeleteTopic(results))
+			must(t, broker.Cluster().CreateTopic(results, 1, nil))
+			_, err := flushTo(t, o, 1)
+			if reopen := (*reopenError)(nil); !errors.As(err, &reopen) || reopen.why != whyOutdated {
+				t.Errorf("error %v, want one that says that the topics are others", err)
+			}
+		})
 	}
 }

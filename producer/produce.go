@@ -22,20 +22,14 @@ func (s *sender) byLeader(ctx context.Context, lanes []*lane) (groups [][]*lane,
 	if err != nil {
 		return nil, fmt.Errorf("find leaders: %w", err)
 	}
-	leaders := map[target]int{}
-	for _, t := range meta.Topics {
-		for _, p := range t.Partitions {
-			leaders[target{t.Name, p.ID}] = p.Leader.ID
-		}
-	}
 	places := map[int]int{}
 	for _, l := range lanes {
 		if l.sent == len(l.queue) {
 			continue
 		}
-		leader, known := leaders[l.target]
-		if !known {
-			return nil, &Error{Topic: l.topic, Partition: l.partition, Err: kafka.UnknownTopicOrPartition}
+		leader, err := leaderOf(meta, l.target)
+		if err != nil {
+			return nil, &Error{Topic: l.topic, Partition: l.partition, Err: err}
 		}
 		i, there := places[leader]
 		if !there {
@@ -45,6 +39,25 @@ func (s *sender) byLeader(ctx context.Context, lanes []*lane) (groups [][]*lane,
 		groups[i] = append(groups[i], l)
 	}
 	return groups, nil
+}
+
+// leaderOf returns the id of the broker that leads a partition.
+func leaderOf(meta *kafka.MetadataResponse, of target) (int, error) {
+	for _, t := range meta.Topics {
+		if t.Name != of.topic {
+			continue
+		}
+		for _, p := range t.Partitions {
+			if p.ID != of.partition {
+				continue
+			}
+			if p.Leader.Host == "" {
+				return 0, kafka.LeaderNotAvailable
+			}
+			return p.Leader.ID, nil
+		}
+	}
+	return 0, kafka.UnknownTopicOrPartition
 }
 
 // sendSafely is send for a goroutine of its own, where a panic would end the process.

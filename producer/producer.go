@@ -51,7 +51,7 @@ func New(cfg Config) *Producer {
 func (p *Producer) Open(ctx context.Context, of schemas.Assignment) (*Outbox, error) {
 	id := ""
 	if p.cfg.Transactions {
-		id = fmt.Sprintf("%s.%s.%d", of.Group, of.Topic, of.Partition)
+		id = fmt.Sprintf("%s/%s/%d", of.Group, of.Topic, of.Partition) // a topic has no slash
 	}
 	s, err := p.newSender(ctx, id)
 	if err != nil {

@@ -173,7 +173,7 @@ func (p *Publisher) attempt(ctx context.Context, batch []*letter, added *bool) (
 		*added = true
 	}
 	err = p.outbox.flush(ctx)
-	if outdated := (*outdatedError)(nil); errors.As(err, &outdated) {
+	if reopen := (*reopenError)(nil); errors.As(err, &reopen) {
 		p.outbox, *added = nil, false
 	}
 	return err

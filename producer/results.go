@@ -27,5 +27,5 @@ func (r *Results) Add(out *schemas.Outcome) {
 }
 
 // Flush sends what was added and forgets it. After an error call it again: what a broker has already is not written
-// twice.
+// twice, unless it has forgotten the producer.
 func (r *Results) Flush(ctx context.Context) error { return r.sender.flush(ctx) }

@@ -84,7 +84,7 @@ func (l *lane) open() *recordBatch {
 }
 
 // flush sends what was added and not yet acknowledged, and forgets it when all of it is. After an error call it
-// again: what a broker has already is not written twice.
+// again: what a broker has already is not written twice, unless it has forgotten the producer.
 func (s *sender) flush(ctx context.Context) error {
 	if s.stale {
 		if err := s.renew(ctx); err != nil {
@@ -121,7 +121,16 @@ func (s *sender) forget() {
 	}
 }
 
-// isOutdated reports whether a topic has other partitions than when the outbox was opened: it was recreated.
+// outdated returns err, as a reopenError where it is about a partition that is not there any more: its topic was
+// recreated.
+func (s *sender) outdated(ctx context.Context, err error) error {
+	if isUnknownPartition(err) && s.isOutdated(ctx) {
+		return &reopenError{whyOutdated, err}
+	}
+	return err
+}
+
+// isOutdated reports whether a topic has other partitions than when the sender was opened.
 func (s *sender) isOutdated(ctx context.Context) bool {
 	counts, err := s.producer.partitions(ctx)
 	return err == nil && (counts[s.cfg.Results] != len(s.results) || counts[s.cfg.DeadLetters] != len(s.deadLetters))
@@ -145,10 +154,7 @@ func (s *sender) sendAll(ctx context.Context, pending []*lane) error {
 	}
 	s.stale = s.stale || isSequenceLost(err)
 	s.reconnect()
-	if isUnknownPartition(err) && s.isOutdated(ctx) {
-		return &outdatedError{err}
-	}
-	return err
+	return s.outdated(ctx, err)
 }
 
 // reconnect lets go of connections: one to a broker that no longer leads the partition, or coordinates no longer, is

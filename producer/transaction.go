@@ -14,7 +14,7 @@ import (
 //
 // A transaction that did not end well is not mended: it is given up. The next epoch of the producer ends it, and fences
 // whatever of it is still on its way. Whether it had been committed is then told by the group's offset, which was part
-// of it.
+// of it. An offset alone goes the same way: committed without an epoch it could come late, and take a later one back.
 func (o *Outbox) transact(ctx context.Context, next int64) error {
 	if o.doubtful {
 		committed, err := o.resolve(ctx)
@@ -29,37 +29,39 @@ func (o *Outbox) transact(ctx context.Context, next int64) error {
 	}
 	o.doubtful = true
 	if err := o.attempt(ctx, next); err != nil {
-		return err
+		return o.outdated(ctx, err)
 	}
 	o.doubtful = false
 	o.forget()
 	return nil
 }
 
-// resolve ends the transaction that was begun, one way or the other, and returns the offset that is committed.
+// resolve ends the transaction that was begun, one way or the other, and returns the offset that is committed. Brokers
+// before 4.0 raise the epoch of an open transaction by themselves and take its owner for fenced; one that was aborted
+// they leave. Whatever comes of the abort, the epoch decides.
 func (o *Outbox) resolve(ctx context.Context) (committed int64, err error) {
+	_ = o.end(ctx, false)
 	if err := o.renew(ctx); err != nil {
 		return 0, o.failed("resolve transaction", err)
 	}
 	return o.Committed(ctx)
 }
 
-// attempt is one transaction from its beginning to its commit.
+// attempt is one transaction from its beginning to its commit. The offset joins it after the records: brokers that ask
+// the coordinator about both at once refuse one of them.
 func (o *Outbox) attempt(ctx context.Context, next int64) error {
-	pending := o.pending()
-	if err := o.addPartitions(ctx, pending); err != nil {
-		return o.failed("begin transaction", err)
+	if pending := o.pending(); len(pending) > 0 {
+		if err := o.addPartitions(ctx, pending); err != nil {
+			return o.failed("begin transaction", err)
+		}
+		if err := o.sendAll(ctx, pending); err != nil {
+			return disowned(err)
+		}
 	}
-	offset := make(chan error, 1)
-	go func() { offset <- o.addOffset(ctx, next) }() // beside the records
-	err := o.sendAll(ctx, pending)
-	if err := <-offset; err != nil {
+	if err := o.addOffset(ctx, next); err != nil {
 		return o.failed("commit offset", err)
 	}
-	if err != nil {
-		return disowned(err)
-	}
-	return o.failed("commit transaction", o.end(ctx))
+	return o.failed("commit transaction", o.end(ctx, true))
 }
 
 // addPartitions begins a transaction on the lanes' partitions. It waits while the markers of the one before are being
@@ -120,12 +122,12 @@ func (o *Outbox) addOffset(ctx context.Context, next int64) error {
 	return res.Topics[o.of.Topic][0].Error
 }
 
-// end commits the transaction.
-func (o *Outbox) end(ctx context.Context) error {
+// end commits or aborts the transaction.
+func (o *Outbox) end(ctx context.Context, commit bool) error {
 	ctx, cancel := context.WithTimeout(ctx, o.cfg.Timeout)
 	defer cancel()
 	res, err := o.cfg.Client.EndTxn(ctx, &kafka.EndTxnRequest{TransactionalID: o.transactionalID,
-		ProducerID: int(o.id.id), ProducerEpoch: int(o.id.epoch), Committed: true})
+		ProducerID: int(o.id.id), ProducerEpoch: int(o.id.epoch), Committed: commit})
 	if err != nil {
 		return err
 	}
@@ -135,7 +137,8 @@ func (o *Outbox) end(ctx context.Context) error {
 // errIncomplete says that a broker's answer lacks what was asked for.
 var errIncomplete = errors.New("the broker's answer is incomplete")
 
-// whileConcurrent calls do again, soon, while Kafka is still at the transaction before. All else is for the caller.
+// whileConcurrent calls do again, soon, while Kafka is still at the transaction before: it has not done what it was
+// asked for. All else is for the caller.
 func whileConcurrent(ctx context.Context, do func() error) error {
 	policy := backoff.NewExponentialBackOff(backoff.WithInitialInterval(time.Millisecond),
 		backoff.WithMaxInterval(20*time.Millisecond), backoff.WithMaxElapsedTime(0))

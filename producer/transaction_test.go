@@ -1,14 +1,18 @@
 package producer
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/protocol/offsetcommit"
+	"github.com/segmentio/kafka-go/protocol/txnoffsetcommit"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -202,7 +206,7 @@ func TestSuccessorEndsWhatWasBegun(t *testing.T) {
 					t.Errorf("the successor finds %d committed, want %d", at, test.committed)
 				}
 				_, err = flushTo(t, first, 5)
-				if disowned := (*disownedError)(nil); !errors.As(err, &disowned) {
+				if reopen := (*reopenError)(nil); !errors.As(err, &reopen) || reopen.why != whyDisowned {
 					t.Errorf("its predecessor goes on: %v", err)
 				}
 				if test.committed == 0 {
@@ -245,7 +249,7 @@ func TestMemberOfAnEarlierGenerationPublishesNothing(t *testing.T) {
 					stale.Add(answer("ada", "of the stranger"))
 				}
 				_, err = flushTo(t, stale, 2)
-				if disowned := (*disownedError)(nil); !errors.As(err, &disowned) {
+				if reopen := (*reopenError)(nil); !errors.As(err, &reopen) || reopen.why != whyDisowned {
 					t.Errorf("another %s, with records %t: %v, want a refusal", name, withRecords, err)
 				}
 				stale.forget()
@@ -344,5 +348,80 @@ func TestLostAnswersInATransaction(t *testing.T) {
 				t.Errorf("results %v, committed %d; want one result and 1", got, committedBy(t, o))
 			}
 		})
+	}
+}
+
+// TestGivenUpTransactionIsResolvedInPlace has an outbox give a transaction up at each place, and go on.
+func TestGivenUpTransactionIsResolvedInPlace(t *testing.T) {
+	onEachKafka(t, func(t *testing.T, addrs []string) {
+		o := openTransactional(t, transactional(t, addrs), assigned)
+		next := int64(0)
+		for name, begin := range map[string]func() error{
+			"nothing": func() error { return nil },
+			"begun":   func() error { return o.addPartitions(deadline(t), o.pending()) },
+			"records": func() error {
+				return errors.Join(o.addPartitions(deadline(t), o.pending()), o.sendAll(deadline(t), o.pending()))
+			},
+			"committed": func() error { return o.attempt(deadline(t), next) },
+		} {
+			next += 5
+			o.Add(answer("ada", name))
+			must(t, begin())
+			o.doubtful = true // as after an answer that was lost
+			_, err := flushTo(t, o, next)
+			must(t, err)
+		}
+		if got := committedIDs(t, addrs); len(got) != 4 || committedBy(t, o) != next {
+			t.Errorf("results %v, committed %d; want four and %d", got, committedBy(t, o), next)
+		}
+	})
+}
+
+// lateTransport keeps the first commit of an offset back, and says that it timed out.
+type lateTransport struct {
+	*kafka.Transport
+	late func()
+}
+
+func (l *lateTransport) RoundTrip(ctx context.Context, addr net.Addr, req kafka.Request) (kafka.Response, error) {
+	switch req.(type) {
+	case *offsetcommit.Request, *txnoffsetcommit.Request:
+		if l.late == nil {
+			l.late = func() { _, _ = l.Transport.RoundTrip(context.Background(), addr, req) }
+			return nil, context.DeadlineExceeded
+		}
+	}
+	return l.Transport.RoundTrip(ctx, addr, req)
+}
+
+// TestLateCommitTakesNothingBack has a commit arrive after a later one.
+func TestLateCommitTakesNothingBack(t *testing.T) {
+	onEachKafka(t, func(t *testing.T, addrs []string) {
+		p := transactional(t, addrs)
+		late := &lateTransport{Transport: p.cfg.Client.Transport.(*kafka.Transport)}
+		p.cfg.Client.Transport = late
+		o := openTransactional(t, p, assigned)
+		_, err := flushTo(t, o, 1) // nothing leaves, and the answer is lost
+		must(t, err)
+		o.Add(answer("ada", "r"))
+		_, err = flushTo(t, o, 2)
+		must(t, err)
+		late.late()
+		if at := committedBy(t, openTransactional(t, p, assigned)); at != 2 {
+			t.Errorf("committed %d, want 2", at)
+		}
+	})
+}
+
+func TestCommitWithoutAnswerIsNotRepeated(t *testing.T) {
+	broker := startBroker(t, devstack.BrokerOptions{})
+	p := newProducer(t, broker)
+	late := &lateTransport{Transport: p.cfg.Client.Transport.(*kafka.Transport)}
+	p.cfg.Client.Transport = late
+	o, err := p.Open(deadline(t), assigned)
+	must(t, err)
+	var reopen *reopenError
+	if err := o.Flush(deadline(t), 1); !errors.As(err, &reopen) || reopen.why != whyUnsure {
+		t.Errorf("error %v, want one that says that nothing is known", err)
 	}
 }

@@ -77,7 +77,8 @@ func (v *validation) kafka(k Kafka) {
 	v.duration("kafka.session_timeout", k.SessionTimeout, time.Second, 30*time.Minute)
 	// A member is given up after three heartbeats are lost, never after one.
 	v.duration("kafka.heartbeat_interval", k.HeartbeatInterval, 100*time.Millisecond, max(k.SessionTimeout/3, 100*time.Millisecond))
-	v.duration("kafka.transaction_timeout", k.TransactionTimeout, time.Second, time.Hour)
+	// A request of a transaction is waited for ten seconds, and has to be able to come in time.
+	v.duration("kafka.transaction_timeout", k.TransactionTimeout, 10*time.Second, time.Hour)
 	v.tls(k.TLS)
 	v.sasl(k.SASL)
 }
