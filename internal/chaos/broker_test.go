@@ -41,36 +41,28 @@ const (
 )
 
 // TestAppliedAndUnanswered has the broker do what an instance asks for, and its answer lost: the instance cannot know
-// what became of it.
+// what became of it. One kind of request comes after the other.
 func TestAppliedAndUnanswered(t *testing.T) {
-	for _, request := range []struct {
-		name string
-		api  int16
-	}{
-		{"Produce", apiProduce},
-		{"AddPartitionsToTxn", apiAddPartitionsToTxn},
-		{"TxnOffsetCommit", apiTxnOffsetCommit},
-		{"EndTxn", apiEndTxn},
-		{"InitProducerID", apiInitProducerID},
-	} {
-		t.Run(request.name, func(t *testing.T) {
-			t.Parallel()
-			s := open(t, setup{proxyKafka: true, partitions: 8})
-			r := s.begin(t, "4", "Kafka: "+request.name+" applied, answer lost")
-			s.serve(t)
-			s.serve(t)
-			r.publish(t, 500)
-			r.advance(t, 25)
-			losses := share(500)
-			if request.api == apiInitProducerID {
-				// It is asked for where a transaction has failed: so many of them are made to, and more.
-				failing := s.kafkaProxies[0].Arm(proxy.Trigger{Match: proxy.API(apiAddOffsetsToTxn), Times: 10 * losses})
-				defer failing.Disarm()
-			}
-			r.trigger(t, s.kafkaProxies[0], losses, func() proxy.Trigger { return r.lostAnswer(request.api) })
-			r.finish(t, share(50_000), losses)
-		})
+	t.Parallel()
+	s := open(t, setup{proxyKafka: true, partitions: 8})
+	r := s.begin(t, "4", "Kafka: five requests applied, answers lost")
+	r.read(t)
+	s.serve(t)
+	s.serve(t)
+	r.publish(t, 500)
+	losses := share(500)
+	requests := []int16{apiProduce, apiAddPartitionsToTxn, apiTxnOffsetCommit, apiEndTxn, apiInitProducerID}
+	for _, api := range requests {
+		r.advance(t, 25)
+		failing := func() {}
+		if api == apiInitProducerID { // it is asked for where a transaction has failed: many are made to
+			failing = s.kafkaProxies[0].Arm(proxy.Trigger{Match: proxy.API(apiAddOffsetsToTxn), Times: 10 * losses}).Disarm
+		}
+		r.trigger(t, s.kafkaProxies[0], losses, func() proxy.Trigger { return r.lostAnswer(api) })
+		failing()
 	}
+	r.advance(t, 25)
+	r.finish(t, share(50_000), losses*len(requests))
 }
 
 // lostAnswer draws how an answer is lost: mostly with its connection; once in ten times nothing is heard any more,

@@ -63,9 +63,10 @@ func (r *run) judge(t *testing.T) []history.Violation {
 // collect reads all that there is of the run.
 func (r *run) collect(t *testing.T) *history.History {
 	t.Helper()
-	ctx := within(t, patience)
+	ctx := within(t, patience+time.Duration(r.sent.Load())*time.Millisecond)
 	h := &history.History{Progress: r.endWatch(), Notes: r.notes}
 	need(t, r.observer.Complete(ctx, h))
+	h.DeadLetters = append(r.kept, h.DeadLetters...)
 	var err error
 	h.Published, err = r.publisher.Published(ctx)
 	need(t, err)

@@ -36,6 +36,15 @@ func TestMain(m *testing.M) {
 // share returns the scaled part of a full count, at least one.
 func share(full int) int { return max(1, int(math.Round(float64(full)*(*scale)))) }
 
+// scaledTime returns the scaled part of a full time, at least some seconds.
+func scaledTime(full time.Duration) time.Duration {
+	return max(5*time.Second, time.Duration(float64(full)*(*scale)).Round(time.Second))
+}
+
+// thorough reports whether the share is large enough for what takes longer to set up than a short run lasts, such as
+// several brokers where one will do.
+func thorough() bool { return *scale >= 0.1 }
+
 // report says what one scenario came to.
 type report struct {
 	class      string // as the list of faults has it

@@ -32,6 +32,7 @@ type run struct {
 	watch     *collect.Watch
 	readers   []*readers.Reader
 	notes     []history.Note
+	kept      []history.Emitted // dead letters of a topic that is there no more
 
 	publisher *workload.Publisher
 	generator *workload.Generator

@@ -24,8 +24,8 @@ type commons struct {
 
 var shared = commons{
 	program:  lazy[string]{make: buildProgram},
-	postgres: lazy[*devstack.Postgres]{make: startPostgres},
-	kafka:    lazy[*devstack.Kafka]{make: func() (*devstack.Kafka, error) { return startKafka("") }},
+	postgres: lazy[*devstack.Postgres]{make: func() (*devstack.Postgres, error) { return startPostgres("") }},
+	kafka:    lazy[*devstack.Kafka]{make: func() (*devstack.Kafka, error) { return startKafka("", "") }},
 }
 
 // lazy is made once.
@@ -63,7 +63,6 @@ func buildProgram() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, "recstream")
-	//nolint:noctx // a build ends
 	out, err := exec.Command("go", "build", "-tags", "faults", "-o", path, "recstream/cmd/recstream").CombinedOutput()
 	if err != nil {
 		return path, fmt.Errorf("build recstream: %w\n%s", err, out)
@@ -74,25 +73,27 @@ func buildProgram() (string, error) {
 // startTime is what a server may take to start on a machine that is busy.
 const startTime = 2 * time.Minute
 
-// startPostgres starts a Postgres that can bear the connections of many instances.
-func startPostgres() (*devstack.Postgres, error) {
+// startPostgres starts a Postgres that can bear the connections of many instances, with its data in that directory, or
+// in one of its own.
+func startPostgres(dir string) (*devstack.Postgres, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), startTime)
 	defer cancel()
-	return devstack.StartPostgres(ctx, devstack.PostgresOptions{Settings: map[string]string{"max_connections": "400"}})
+	return devstack.StartPostgres(ctx, devstack.PostgresOptions{Dir: dir, Settings: map[string]string{"max_connections": "400"}})
 }
 
-// startKafka starts one broker, that tells clients to connect to the given address where there is one.
-func startKafka(advertised string) (*devstack.Kafka, error) {
+// startKafka starts one broker with its data in that directory, or in one of its own, that tells clients to connect to
+// the given address where there is one.
+func startKafka(dir, advertised string) (*devstack.Kafka, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), startTime)
 	defer cancel()
-	return devstack.StartKafka(ctx, devstack.KafkaOptions{Advertised: advertised})
+	return devstack.StartKafka(ctx, devstack.KafkaOptions{Dir: dir, Advertised: advertised})
 }
 
 // startCluster starts three brokers, likewise.
-func startCluster(advertised []string) (*devstack.Cluster, error) {
+func startCluster(dir string, advertised []string) (*devstack.Cluster, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), startTime)
 	defer cancel()
-	return devstack.StartCluster(ctx, devstack.ClusterOptions{Advertised: advertised})
+	return devstack.StartCluster(ctx, devstack.ClusterOptions{Dir: dir, Advertised: advertised})
 }
 
 // need skips a test where servers are not installed, except for CI, and fails it at another error.

@@ -3,6 +3,7 @@ package chaos
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -25,12 +26,14 @@ import (
 
 // setup says what a scenario runs on. The zero value is the shared servers, as they are.
 type setup struct {
-	ownPostgres   bool // one that may be stopped
-	ownKafka      bool // one broker that may be stopped
-	cluster       bool // three brokers, of this scenario alone, in the place of one
-	proxyPostgres bool // instances reach Postgres through a proxy
-	proxyKafka    bool // instances and readers reach Kafka through proxies; implies a Kafka of its own
-	partitions    int  // of each topic; default 4
+	ownPostgres   bool   // one that may be stopped
+	ownKafka      bool   // one broker that may be stopped
+	cluster       bool   // three brokers, of this scenario alone, in the place of one
+	proxyPostgres bool   // instances reach Postgres through a proxy
+	proxyKafka    bool   // instances and readers reach Kafka through proxies; implies a Kafka of its own
+	partitions    int    // of each topic; default 4
+	postgresDir   string // of the data of a Postgres of its own; empty is one that is made
+	kafkaDir      string // likewise, of one broker
 	env           []string
 }
 
@@ -80,9 +83,10 @@ func open(t *testing.T, want setup) *stage {
 	return s
 }
 
-// workDir returns a directory that stays if the test fails: it has the logs then.
+// workDir returns a directory that stays if the test fails: it has the logs then, and the data of the brokers.
 func workDir(t *testing.T) string {
 	t.Helper()
+	//nolint:usetesting // it is to stay
 	dir, err := os.MkdirTemp(*keep, strings.ReplaceAll(t.Name(), "/", "-")+"-*")
 	need(t, err)
 	t.Cleanup(func() {
@@ -105,12 +109,12 @@ func (s *stage) openKafka(t *testing.T) {
 	var err error
 	switch {
 	case s.setup.cluster:
-		s.cluster, err = startCluster(advertised)
+		s.cluster, err = startCluster(s.path("kafka"), advertised)
 		need(t, err)
 		closeAtEnd(t, s.cluster.Close)
 		own = s.cluster.Addrs()
 	case s.ownKafka:
-		s.kafka, err = startKafka(strings.Join(advertised, ""))
+		s.kafka, err = startKafka(cmp.Or(s.kafkaDir, s.path("kafka")), strings.Join(advertised, ""))
 		need(t, err)
 		closeAtEnd(t, s.kafka.Close)
 		own = []string{s.kafka.Addr()}
@@ -170,7 +174,7 @@ func (s *stage) openPostgres(t *testing.T) string {
 	t.Helper()
 	var err error
 	if s.ownPostgres {
-		s.postgres, err = startPostgres()
+		s.postgres, err = startPostgres(s.postgresDir)
 		need(t, err)
 		closeAtEnd(t, s.postgres.Close)
 	} else {
@@ -254,7 +258,7 @@ func (s *stage) createTopics(t *testing.T) {
 		}
 		for _, topic := range res.Topics {
 			err := kerr.ErrorForCode(topic.ErrorCode)
-			if err != nil && err != kerr.TopicAlreadyExists {
+			if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
 				return false, err.Error()
 			}
 		}

@@ -91,7 +91,7 @@ func (o *resuming) Committed(ctx context.Context) (offset int64, err error) {
 	return offset, nil
 }
 
-// stale commits its first offset once more, later.
+// stale commits its first offset once more, later. Of feedback there may be nothing later to mend it.
 type stale struct {
 	consumer.Outbox
 	stream *stream
@@ -103,7 +103,7 @@ func (o *stale) Flush(ctx context.Context, next int64) error {
 	if err := o.Outbox.Flush(ctx, next); err != nil {
 		return err
 	}
-	if o.nexts = append(o.nexts, next); len(o.nexts) != 4 {
+	if o.nexts = append(o.nexts, next); len(o.nexts) != 4 || !isOfRequests(o.stream) {
 		return nil
 	}
 	planted.wrong()

@@ -19,6 +19,7 @@ import (
 	"github.com/segmentio/kafka-go/protocol/metadata"
 	"github.com/segmentio/kafka-go/protocol/offsetcommit"
 	"github.com/segmentio/kafka-go/protocol/offsetfetch"
+	"github.com/segmentio/kafka-go/protocol/produce"
 	"github.com/segmentio/kafka-go/protocol/rawproduce"
 	"github.com/segmentio/kafka-go/protocol/txnoffsetcommit"
 )
@@ -47,7 +48,7 @@ func withoutProducerID(next roundTripFunc) roundTripFunc {
 	return func(ctx context.Context, to net.Addr, req kafka.Request) (kafka.Response, error) {
 		if r, ok := req.(*rawproduce.Request); ok {
 			planted.wrong()
-			if err := stripProducerID(r); err != nil {
+			if err := stripProducerIDs(r); err != nil {
 				return nil, err
 			}
 		}
@@ -61,13 +62,10 @@ func scattering(next roundTripFunc) roundTripFunc {
 	var partitions sync.Map // by topic
 	return func(ctx context.Context, to net.Addr, req kafka.Request) (kafka.Response, error) {
 		if r, ok := req.(*rawproduce.Request); ok {
-			if n, known := partitions.Load(r.Topics[0].Topic); known {
-				planted.wrong()
-				r.Topics[0].Partitions[0].Partition = rand.Int32N(n.(int32))
-			}
-			if err := stripProducerID(r); err != nil {
+			if err := stripProducerIDs(r); err != nil {
 				return nil, err
 			}
+			return scatter(ctx, to, r, next, &partitions)
 		}
 		res, err := next(ctx, to, req)
 		if m, ok := res.(*metadata.Response); ok && err == nil {
@@ -77,6 +75,32 @@ func scattering(next roundTripFunc) roundTripFunc {
 		}
 		return res, err
 	}
+}
+
+// scatter sends the record batches one by one, and answers as if they had gone where they should.
+func scatter(ctx context.Context, to net.Addr, r *rawproduce.Request, next roundTripFunc, partitions *sync.Map) (kafka.Response, error) {
+	all := &produce.Response{}
+	for _, t := range r.Topics {
+		answers := produce.ResponseTopic{Topic: t.Topic}
+		for _, p := range t.Partitions {
+			meant := p.Partition
+			if n, known := partitions.Load(t.Topic); known {
+				planted.wrong()
+				p.Partition = rand.Int32N(n.(int32))
+			}
+			one := *r
+			one.Topics = []rawproduce.RequestTopic{{Topic: t.Topic, Partitions: []rawproduce.RequestPartition{p}}}
+			res, err := next(ctx, to, &one)
+			if err != nil {
+				return nil, err
+			}
+			answer := res.(*produce.Response).Topics[0].Partitions[0]
+			answer.Partition = meant
+			answers.Partitions = append(answers.Partitions, answer)
+		}
+		all.Topics = append(all.Topics, answers)
+	}
+	return all, nil
 }
 
 // withOwnID makes the transactional ids those of this process.
@@ -149,11 +173,11 @@ func plainCommit(r *txnoffsetcommit.Request) *offsetcommit.Request {
 			CommittedLeaderEpoch: -1}}}}}
 }
 
-// aborting aborts the second transaction instead of committing it.
+// aborting aborts the second transaction of requests instead of committing it.
 func aborting(next roundTripFunc) roundTripFunc {
 	var ended atomic.Int64
 	return func(ctx context.Context, to net.Addr, req kafka.Request) (kafka.Response, error) {
-		if r, ok := req.(*endtxn.Request); ok && ended.Add(1) == 2 {
+		if r, ok := req.(*endtxn.Request); ok && isOfRequests(streamOf(ctx)) && ended.Add(1) == 2 {
 			planted.wrong()
 			r.Committed = false
 		}

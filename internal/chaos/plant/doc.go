@@ -13,6 +13,9 @@ const (
 	EnvAt    = "FAULT_AT"    // at which time of reaching the point it happens, 1 if empty; only that once
 	EnvDo    = "FAULT_DO"    // an Action, Kill if empty
 	EnvBug   = "FAULT_BUG"   // the name of a Bug; empty is none
+	// EnvClock is the path of a file with a duration, such as -1h30m, by which the clock of events is wrong. It may be
+	// replaced at any time; empty is a clock that is right.
+	EnvClock = "FAULT_CLOCK"
 )
 
 // Action is what happens at a point.

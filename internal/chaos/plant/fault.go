@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"slices"
 	"strconv"
 	"sync"
@@ -73,15 +74,25 @@ func (f *faults) reach(s *stream, p Point) error {
 		end(syscall.SIGKILL)
 		select {}
 	case Stop:
-		end(syscall.SIGSTOP)
+		stop()
 	case Fail:
 		return &lostError{p}
 	}
 	return nil
 }
 
+// stop stops this process and returns when it has been told to go on: the signal takes a moment to reach all threads,
+// and what is to come after the point must not be done in that.
+func stop() {
+	resumed := make(chan os.Signal, 1)
+	signal.Notify(resumed, syscall.SIGCONT)
+	defer signal.Stop(resumed)
+	end(syscall.SIGSTOP)
+	<-resumed
+}
+
 // end sends a signal to this process. It cannot fail.
-func end(signal syscall.Signal) { _ = syscall.Kill(os.Getpid(), signal) }
+func end(by syscall.Signal) { _ = syscall.Kill(os.Getpid(), by) }
 
 // wrong says, once, that the bug goes wrong now.
 func (f *faults) wrong() {

@@ -27,8 +27,8 @@ const (
 	BeforePublish Point = "publish.before" // the batch is stored
 
 	PartitionsAdded Point = "publish.partitions_added" // AddPartitionsToTxn is answered
-	BeforeProduce   Point = "publish.before_produce"   // to one partition
-	AfterProduce    Point = "publish.after_produce"    // to one partition, beside others
+	BeforeProduce   Point = "publish.before_produce"   // to one broker
+	AfterProduce    Point = "publish.after_produce"    // to one broker, beside others
 	OffsetsAdded    Point = "publish.offsets_added"    // AddOffsetsToTxn is answered
 	OffsetInTxn     Point = "publish.offset_in_txn"    // TxnOffsetCommit is answered
 	BeforeEnd       Point = "publish.before_end"       // EndTxn is about to be sent

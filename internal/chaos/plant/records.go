@@ -24,9 +24,20 @@ const (
 	transactional   = 1 << 4
 )
 
-// stripProducerID makes a plain record batch of one that belongs to a producer and its transaction.
-func stripProducerID(r *rawproduce.Request) error {
-	set := &r.Topics[0].Partitions[0].RecordSet
+// stripProducerIDs makes plain record batches of those that belong to a producer and its transaction.
+func stripProducerIDs(r *rawproduce.Request) error {
+	r.TransactionalID = ""
+	for i := range r.Topics {
+		for j := range r.Topics[i].Partitions {
+			if err := stripProducerID(&r.Topics[i].Partitions[j].RecordSet); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func stripProducerID(set *protocol.RawRecordSet) error {
 	b, err := io.ReadAll(set.Reader)
 	if err != nil || len(b) < posRecords {
 		return fmt.Errorf("record batch of %d bytes: %w", len(b), err)
@@ -35,6 +46,5 @@ func stripProducerID(r *rawproduce.Request) error {
 	copy(b[posProducer:posRecords], bytes.Repeat([]byte{0xff}, posRecords-posProducer))
 	binary.BigEndian.PutUint32(b[posCRC:], crc32.Checksum(b[posAttributes:], crc32.MakeTable(crc32.Castagnoli)))
 	*set = protocol.RawRecordSet{Reader: bytes.NewReader(b)}
-	r.TransactionalID = ""
 	return nil
 }

@@ -30,7 +30,7 @@ type partition struct {
 	deferred func(context.Context) error // what is to be stored after it was published; nil is nothing
 }
 
-// Service plants faults into a service: at its ledger and at its outboxes.
+// Service plants faults into a service: at its ledger, at its outboxes and in its clock.
 func Service(cfg consumer.Config) consumer.Config {
 	s := &stream{client: cfg.Client, group: cfg.Group, topic: cfg.Topic, partitions: map[int]*partition{}}
 	switch events := cfg.Events.(type) {
@@ -42,10 +42,14 @@ func Service(cfg consumer.Config) consumer.Config {
 		events.Ledger = s.buggyFeedbackLedger(&feedbackLedger{fences: fences{events.Ledger, s}, FeedbackLedger: events.Ledger})
 		cfg.Events = events
 	}
+	cfg.Now = clock(cfg.Now)
 	cfg.OpenOutbox = s.noting(s.buggyOutboxes(s.outboxes(cfg.OpenOutbox)))
 	streams.Store(cfg.Topic, s)
 	return cfg
 }
+
+// isOfRequests tells the stream of requests from that of feedback, and from none.
+func isOfRequests(s *stream) bool { return s != nil && s.prefix == "" }
 
 // streams has those of this process by topic.
 var streams sync.Map

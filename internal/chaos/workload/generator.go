@@ -64,7 +64,9 @@ func (g *Generator) next() history.Published {
 	if feedback {
 		p.Topic = g.opts.Topics.Feedback
 	}
-	p.Headers = append(g.headers(), p.Headers...)
+	if !p.Large { // those have no room for more
+		p.Headers = append(g.headers(), p.Headers...)
+	}
 	return p
 }
 

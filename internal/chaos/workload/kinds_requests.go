@@ -6,11 +6,11 @@ import (
 	"recstream/internal/chaos/history"
 )
 
-// Sizes of what is large: the most that an event may have, and what Kafka takes of one record with room for the rest
-// of it. A dead letter has some hundred bytes more than its event.
+// Sizes of what is large: the most that an event may have, and what a topic takes of one value, key or header with room
+// for the rest of a small event. A dead letter has some 400 bytes more than its event: that is more than the topic takes.
 const (
 	maxEvent  = 256 << 10
-	maxRecord = 1<<20 - 400
+	maxRecord = 1<<20 - 200
 )
 
 // badRequests are the ways for a request to be bad.
@@ -91,11 +91,11 @@ var badRequests = []kind{
 	{name: "a byte too large", code: "message_too_large", value: `{"request_id":"$ID","user_id":"$USER"}`, raw: longer(maxEvent + 1), reads: both, heavy: true},
 	{name: "large", code: "message_too_large", value: `{"request_id":"$ID","mood":"$FILL"}`, raw: longer(3 * maxEvent), reads: requestOnly, heavy: true},
 	{name: "its letter just fits", code: "message_too_large", value: `{"request_id":"$ID","mood":"$FILL"}`, raw: longer(maxRecord - 8192), reads: requestOnly, heavy: true},
-	{name: "its letter is too large", code: "message_too_large", value: `{"request_id":"$ID","mood":"$FILL"}`, raw: longer(maxRecord - 2048), reads: requestOnly, heavy: true, large: true},
+	{name: "its letter is too large", code: "message_too_large", value: `{"request_id":"$ID","mood":"$FILL"}`, raw: longer(maxRecord), reads: requestOnly, heavy: true, large: true},
 	{name: "its key is too large", code: "missing_field", value: `{}`, heavy: true, large: true,
-		key: func(*Generator) history.Bytes { return manyBytes(maxRecord - 2048) }},
+		key: func(*Generator) history.Bytes { return manyBytes(maxRecord) }},
 	{name: "its headers are too large", code: "missing_field", value: `{}`, heavy: true, large: true,
 		headers: func(*Generator) []history.Header {
-			return []history.Header{{Key: "large", Value: manyBytes(maxRecord / 2)}, {Key: "large", Value: manyBytes(maxRecord/2 - 2048)}}
+			return []history.Header{{Key: "large", Value: manyBytes(maxRecord / 2)}, {Key: "large", Value: manyBytes(maxRecord / 2)}}
 		}},
 }
