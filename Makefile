@@ -86,6 +86,7 @@ bench-cache: ## Measure decisions with each cache and without, on the demo's fil
 .PHONY: lint
 lint: ## Check the style and who imports whom; builds the linter at the first call
 	go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT) run ./...
+	go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT) run --build-tags faults ./internal/chaos/plant/...
 
 .PHONY: kafka-up
 kafka-up: ## Start an Apache Kafka in the background (KAFKA_PORT, KAFKA_DIR)

@@ -99,20 +99,28 @@ func (as *answers) bytes() (sum int64) {
 }
 
 // slots returns where the answer to q may be remembered, nil where it is to be made afresh: when the request asks for
-// more than its context, when something is known of the user or an explanation is wanted, when the tier would not be
-// asked or not be trusted, and when this is the decision that is to be verified.
+// more than its context, when something is known of the user or an explanation is wanted, and when the first tier would
+// not be asked as a matter of course.
 func (s *Scorer) slots(q *question) *slots {
 	a := s.arm
 	if a.answers == nil || q.profile != nil || q.req.RequestedAt.After(s.began.Add(maxAhead)) || !catalog.IsPlain(q.req) ||
-		!a.rungs[0].trusted() || s.verifyDue(a.rungs[0].model) || s.late(q) || s.wantsExplanation(q.req) {
+		!s.asksFirst(q) || s.explains(q) {
 		return nil
 	}
 	return &a.answers[q.req.Context.Index()]
 }
 
-// recall answers q as it was answered before, if it was. The watch over drift sees the predictions as if they were
-// made, or it would know rare requests only. The breaker hears nothing: a success that was no work proves nothing, and
-// would hide failures.
+// asksFirst reports whether the first tier, a model, is asked for q and believed as a matter of course: it is not to be
+// verified by this of all decisions. For a stored decision what was of its moment says so, and nothing of this one.
+func (s *Scorer) asksFirst(q *question) bool {
+	first := &s.arm.rungs[0]
+	if q.stored != nil {
+		return q.left(first, 0) == ""
+	}
+	return first.trusted() && !s.verifyDue(first.model) && !s.late(q)
+}
+
+// recall answers q as it was answered before, if it was.
 func (s *Scorer) recall(q *question, dst *schemas.Decision) bool {
 	if q.slots = s.slots(q); q.slots == nil {
 		return false
@@ -124,15 +132,24 @@ func (s *Scorer) recall(q *question, dst *schemas.Decision) bool {
 		return false
 	}
 	r := &s.arm.rungs[0]
-	r.model.decided.Add(1)
-	if a.sample != nil {
-		r.watch.drift.Observe(a.sample, nil)
+	if q.stored == nil {
+		r.recalled(a)
 	}
 	dst.Tier, dst.Model, dst.Considered = r.tier, r.model.ref, a.considered
 	dst.Items = append(dst.Items, a.items...)
 	dst.UserFeatures, dst.PairFeatures = append(dst.UserFeatures, a.user...), append(dst.PairFeatures, a.pairs...)
 	s.newest = a.newest
 	return true
+}
+
+// recalled notes that the tier's answer was given again. The watch over drift sees the predictions as if they were
+// made, or it would know rare requests only. The breaker hears nothing: a success that was no work proves nothing, and
+// would hide failures.
+func (r *rung) recalled(a *answer) {
+	r.model.decided.Add(1)
+	if a.sample != nil {
+		r.watch.drift.Observe(a.sample, nil)
+	}
 }
 
 // remember keeps the answer that the first tier gave to q, if there is room.

@@ -10,10 +10,12 @@ import (
 // models and profile, dst gets what stored has, to the bit, in all fields that Decide sets.
 //
 // What was of that moment is taken from stored, and what is of this one counts for nothing and is not changed: there
-// is no deadline, no breaker and no watch over drift, and no remembered answer. The experiment is stored's, and so is
-// whether there is an explanation. A tier that stored left for a code of the moment (OfTheMoment) is left for it again
-// without being tried, and so is one whose model this engine does not have. Codes go by place: stored.Degraded has
-// them in the order of this engine's tiers. To have a tier tried, give it an empty code there.
+// is no deadline, no breaker and no watch over drift. The experiment is stored's, and so is whether there is an
+// explanation. A tier that stored left for a code of the moment (OfTheMoment) is left for it again without being
+// tried, and so is one whose model this engine does not have. Codes go by place: stored.Degraded has them in the order
+// of this engine's tiers. To have a tier tried, give it an empty code there.
+//
+// What the engine remembers is shared with Decide: it comes of what is in its key alone, whoever had it made.
 //
 // The engine's own parameters and models decide, those of no experiment: an engine for past decisions is given
 // what they name, the variant's parameters where there was one. For tier previous_model that is

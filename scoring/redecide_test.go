@@ -40,7 +40,7 @@ func TestStoredDecisionsAreMadeAgain(t *testing.T) {
 			gaps += w.compare(shown)
 		})
 	}
-	all := []string{"experiment", "profile", "user features", "pair features", "explanation", "pins", "nothing", "every tier has failed"}
+	all := []string{"experiment", "profile", "user features", "pair features", "explanation", "pins", "nothing", "every tier has failed", "remembered answer", "remembered score"}
 	for _, tier := range DefaultParams().Fallback.Tiers {
 		all = append(all, "tier "+string(tier))
 	}
@@ -69,28 +69,42 @@ func everyReason() map[schemas.Reason]bool {
 		schemas.ReasonNoEligibleItems: true}
 }
 
-// compare makes every decision again, in any order, and returns how many have a gap.
+// compare makes every decision again, in any order, by engines that remember nothing, and twice by others that remember
+// all: to the second all the first has made is known. It returns how many have a gap.
 func (w *world) compare(shown seen) (gaps int) {
 	w.t.Helper()
-	p := &past{world: w, engines: map[string]*Engine{}}
+	plain := &past{world: w, without: both, engines: map[string]*Engine{}}
+	remembering := &past{world: w, engines: map[string]*Engine{}}
 	for _, d := range w.ledger { // in Go's order, which is none
 		shown.note(d)
-		got := p.again(d)
 		open := len(Gaps(d)) > 0
 		if open {
 			gaps++
 		}
-		if inWords(got) == inWords(d) && string(schemas.AppendResult(nil, got)) == string(schemas.AppendResult(nil, d)) {
-			continue
-		}
-		if !open || w.still { // outcomes and lists are those of then
+		got := plain.again(d)
+		if !sameInAll(got, d) && (!open || w.still) { // outcomes and lists are those of then
 			w.t.Fatalf("%+v\n got %s\nwant %s", w.requests[d.RequestID], inWords(got), inWords(d))
 		}
+		for range 2 {
+			if other := remembering.again(d); !sameInAll(other, got) {
+				w.t.Fatalf("%+v\n   remembered %s\nmade afresh %s", w.requests[d.RequestID], inWords(other), inWords(got))
+			}
+		}
 	}
+	if plain.hits(CacheAnswers)+plain.hits(CacheScores) > 0 {
+		w.t.Error("engines without caches remember")
+	}
+	shown["remembered answer"] += int(remembering.hits(CacheAnswers))
+	shown["remembered score"] += int(remembering.hits(CacheScores))
 	return gaps
 }
 
-// Deciding again leaves no trace: no breaker, drift window or remembered answer is another one after it.
+// sameInAll compares decisions in all that Decide sets, and in what is emitted.
+func sameInAll(a, b *schemas.Decision) bool {
+	return inWords(a) == inWords(b) && string(schemas.AppendResult(nil, a)) == string(schemas.AppendResult(nil, b))
+}
+
+// Deciding again leaves no trace: no breaker or drift window is another one after it.
 func TestRedecideLeavesNoTrace(t *testing.T) {
 	e := fullEngine(t, DefaultParams(), Options{Now: func() time.Time { return eight }})
 	sick := sicken(t, e)
@@ -110,10 +124,17 @@ func TestRedecideLeavesNoTrace(t *testing.T) {
 	if d := decide(t, s, &req); d.Tier != schemas.TierModel {
 		t.Errorf("then %s %v", d.Tier, d.Degraded)
 	}
-	for _, c := range e.Caches() {
-		if c.Name == string(CacheAnswers) && c.Hits+c.Misses > 1 {
-			t.Errorf("%d answers were looked up", c.Hits+c.Misses)
+	again := fmt.Sprintf("%+v", e.Tiers())
+	for range 200 { // of which all but one are remembered
+		if err := s.Redecide(&req, nil, &schemas.Decision{}, &got); err != nil {
+			t.Fatal(err)
 		}
+	}
+	if hits := stats(t, e, CacheAnswers).Hits; got.Tier != schemas.TierModel || hits < 199 {
+		t.Errorf("%s %v, %d answers were remembered", got.Tier, got.Degraded, hits)
+	}
+	if after := fmt.Sprintf("%+v", e.Tiers()); after != again {
+		t.Errorf("remembered answers changed the tiers to\n     %s\nwere %s", after, again)
 	}
 }
 

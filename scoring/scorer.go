@@ -228,7 +228,7 @@ func (s *Scorer) decide(a *arm, ref *schemas.ExperimentRef, posed question, know
 		profile.At(&s.faded, known, req.RequestedAt, s.engine.opts.HalfLife)
 		q.profile = &s.faded
 	}
-	if q.stored != nil || !s.recall(q, dst) {
+	if !s.recall(q, dst) {
 		q.eligible = s.filter.Eligible(a.catalog, req, q.profile)
 		s.stages.Filter = s.engine.opts.Now().Sub(s.began)
 		if dst.Considered = len(q.eligible); dst.Considered == 0 {

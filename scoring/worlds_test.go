@@ -308,8 +308,20 @@ func (w *world) live(batches int) {
 // past makes engines of what is kept.
 type past struct {
 	*world
+	without []Cache
 	engines map[string]*Engine
 }
+
+// hits is how often a cache of the engines knew what was looked up.
+func (p *past) hits(name Cache) (sum uint64) {
+	for _, e := range p.engines {
+		sum += stats(p.t, e, name).Hits
+	}
+	return sum
+}
+
+// longAfter is when decisions are made again.
+var longAfter = time.Date(2090, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // engineOf returns the engine of a stored decision, made of what it names.
 func (p *past) engineOf(d *schemas.Decision) *Engine {
@@ -329,7 +341,7 @@ func (p *past) engineOf(d *schemas.Decision) *Engine {
 	if !kept {
 		p.t.Fatalf("version %s of the parameters is nowhere", d.ConfigVersion)
 	}
-	e, err := New(params, Options{Now: func() time.Time { return time.Unix(0, 0) }})
+	e, err := New(params, Options{Now: func() time.Time { return longAfter }, Without: p.without})
 	need(p.t, err)
 	s := snapshot(p.t, p.catalogs[d.CatalogVersion], d.CatalogVersion)
 	need(p.t, errors.Join(e.SetOutcomes(p.t.Context(), p.outcomes), e.SetEditorial(p.t.Context(), p.lists),

@@ -97,7 +97,7 @@ func (p *pipeline) consumerConfig(group, topic string) consumer.Config {
 		OpenOutbox: func(ctx context.Context, of schemas.Assignment) (consumer.Outbox, error) {
 			return out.Open(ctx, of)
 		},
-		Now:               time.Now,
-		Log:               p.log,
+		Now: time.Now,
+		Log: p.log,
 	}
 }

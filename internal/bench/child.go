@@ -28,14 +28,15 @@ type job struct {
 	Results     string // topic, there already
 	DeadLetters string // topic, there already
 	Group       string
-	DatabaseURL string // of an empty database
+	DatabaseURL string
 	ModelPath   string
 	Partitions  int // of the topics
 	Requests    int
 	BrokerPID   int
 	DatabasePID int
 	CPUProfile  string // file; "" is none
-	Led         bool   // one of several instances, led by the parent; the database is filled
+	Led         bool   // one of several instances, led by the parent
+	Filled      bool   // the database has schema and catalogue
 }
 
 // roundLimit ends a child that does not get on.
@@ -79,7 +80,7 @@ func runChild(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) er
 	if err := orders.Decode(&j); err != nil {
 		return fmt.Errorf("read job: %w", err)
 	}
-	c, err := contenderNamed(j.Contender)
+	c, err := programNamed(j.Contender)
 	if err != nil {
 		return err
 	}
@@ -125,10 +126,10 @@ func newSession(ctx context.Context, j job, stderr io.Writer) (*session, error) 
 	if err != nil {
 		return nil, err
 	}
-	if s.items, err = demoItems(); err == nil && !j.Led {
+	if s.items, err = demoItems(); err == nil && !j.Filled {
 		err = fill(ctx, s.database, s.cfg, s.items)
 	}
-	if err == nil {
+	if err == nil && j.Contender != nameReplay { // which makes the engines of its ledger
 		err = s.prepare(ctx)
 	}
 	if err != nil {

@@ -33,10 +33,10 @@ const (
 	nameNaiveOwn  = "naive-own-scoring"
 )
 
-// Queries on the ledger, and on the tables of the obvious program.
+// Queries on the live rows of the ledger, and on the tables of the obvious program.
 const (
-	ledgerIDs   = `SELECT request_id FROM decisions`
-	ledgerItems = `SELECT coalesce(sum(cardinality(item_ids)), 0) FROM decisions`
+	ledgerIDs   = `SELECT request_id FROM decisions WHERE run_id = 0`
+	ledgerItems = `SELECT coalesce(sum(cardinality(item_ids)), 0) FROM decisions WHERE run_id = 0`
 	keyedIDs    = `SELECT request_id FROM bench_requests`
 	keyedItems  = `SELECT count(*) FROM bench_recommendations`
 )

@@ -43,7 +43,7 @@ type fleet struct {
 func launch(ctx context.Context, j job, n int) (*fleet, error) {
 	ctx, cancel := context.WithTimeout(ctx, roundLimit)
 	f := &fleet{told: make(chan told), cancel: cancel}
-	j.Led = true
+	j.Led, j.Filled = true, true
 	input, err := json.Marshal(j)
 	if err != nil {
 		return f, err

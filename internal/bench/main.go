@@ -1,9 +1,11 @@
 // Command bench measures recstream end to end, on a real Apache Kafka and a real Postgres of its own.
 //
-// Four contenders answer the same requests, one after the other and in several rounds: recstream; recstream with
-// scoring left out; the obvious program with recstream's scorer; and the obvious program with obvious scoring.
-// Each runs in a process of its own, so that processor time and memory are its own, and each round has a group,
-// a results topic and a database of its own. A round whose ledger or results lack a request gives no figure.
+// Five contenders answer the same requests, one after the other and in several rounds: recstream; recstream without
+// transactions; recstream with scoring left out; the obvious program with recstream's scorer; and the obvious program
+// with obvious scoring. Each runs in a process of its own, so that processor time and memory are its own, and each round
+// has a group, a results topic and a database of its own. A round whose ledger or results lack a request gives no
+// figure. recstream's rounds are replayed, too, in another process: where a decision does not come out to the byte,
+// there is no figure.
 //
 // With -scale it measures what more instances and more partitions bring: all combinations of them, in both kinds of
 // delivery.
@@ -75,7 +77,7 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 	set.IntVar(&o.requests, "requests", 0, "requests of a round; 0 chooses, so that a round takes some 7 s")
 	set.IntVar(&o.candidates, "candidates", 200, "candidates of a request")
 	set.StringVar(&o.only, "only", "", "measure only these contenders, separated by commas")
-	set.StringVar(&o.cpuProfile, "cpuprofile", "", "write a CPU profile of recstream's last round to this `file`")
+	set.StringVar(&o.cpuProfile, "cpuprofile", "", "write a CPU profile of recstream's last round to this `file`, and one of its replay to FILE.replay")
 	set.BoolVar(&o.scale, "scale", false, "measure several instances and partitions instead, recstream and at-least-once unless -only says others")
 	instances := set.String("instances", "1,2,4", "with -scale: numbers of instances, separated by commas")
 	partitions := set.String("partitions", "1,6,24", "with -scale: numbers of partitions, separated by commas")

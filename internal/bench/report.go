@@ -83,7 +83,12 @@ func (f *figures) print(w io.Writer) {
 	_ = t.Flush()
 	fmt.Fprintln(w)
 	for _, other := range f.lanes {
-		if ratio, ok := f.ratio(other.name); ok && other.name != nameRecstream {
+		ratio, ok := f.ratio(other.name)
+		switch {
+		case !ok || other.name == nameRecstream:
+		case other.name == nameReplay:
+			fmt.Fprintf(w, "%s / recstream: %.2f\n", other.about, 1/ratio)
+		default:
 			fmt.Fprintf(w, "recstream / %s: %.2f\n", other.about, ratio)
 		}
 	}
@@ -126,7 +131,7 @@ func (f *figures) object() rounds.Figures {
 		"rounds": f.rounds, "candidates": f.candidates, "cpus": f.cpus,
 		"kafka": f.kafka, "postgres": f.postgres, "go": f.goVersion,
 	}
-	prefixes := map[string]string{nameRecstream: "", nameAtLeast: "at_least_once_", nameIOOnly: "io_only_", nameNaive: "naive_", nameNaiveOwn: "naive_own_scoring_"}
+	prefixes := map[string]string{nameRecstream: "", nameAtLeast: "at_least_once_", nameIOOnly: "io_only_", nameNaive: "naive_", nameNaiveOwn: "naive_own_scoring_", nameReplay: "replay_"}
 	for _, l := range f.lanes {
 		p := prefixes[l.name]
 		o[p+"requests_per_s"] = rounds.Rounded(l.rate().Median, 0)
@@ -143,6 +148,9 @@ func (f *figures) object() rounds.Figures {
 		if r, ok := f.ratio(name); ok {
 			o[key] = rounds.Rounded(r, 3)
 		}
+	}
+	if r, ok := f.ratio(nameReplay); ok {
+		o["ratio_replay_to_live"] = rounds.Rounded(1/r, 3)
 	}
 	return o
 }

@@ -7,14 +7,18 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"recstream/internal/replay"
 )
 
-// twoLanes is a run in which recstream took 2, 4 and 3 s for 6,000 requests and the obvious program 6 s.
-func twoLanes() *figures {
+// threeLanes is a run in which recstream took 2, 4 and 3 s for 6,000 requests, their replay 4 s, and the obvious program
+// 6 s for half of them.
+func threeLanes() *figures {
 	a := &lane{contender: must(contenderNamed(nameRecstream)), requests: 6000, measured: []measurement{
 		{Seconds: 2, AppCPU: 0.6, PeakRSS: 1 << 20}, {Seconds: 4, AppCPU: 1.2, PeakRSS: 3 << 20}, {Seconds: 3, AppCPU: 0.9, PeakRSS: 2 << 20}}}
 	c := &lane{contender: must(contenderNamed(nameNaive)), requests: 3000, measured: []measurement{{Seconds: 6, AppCPU: 6}}}
-	return &figures{lanes: []*lane{a, c}, rounds: 3, candidates: 200, cpus: 2, kafka: "Apache Kafka 4.4.0"}
+	r := &lane{contender: &replayer, requests: 6000, measured: []measurement{{Seconds: 4, AppCPU: 3}}}
+	return &figures{lanes: []*lane{a, c, r}, rounds: 3, candidates: 200, cpus: 2, kafka: "Apache Kafka 4.4.0"}
 }
 
 func must(c *contender, err error) *contender {
@@ -25,11 +29,12 @@ func must(c *contender, err error) *contender {
 }
 
 func TestFigures(t *testing.T) {
-	o := twoLanes().object()
+	o := threeLanes().object()
 	want := map[string]any{
 		"requests_per_s": 2000.0, "requests_per_s_min": 1500.0, "requests_per_s_max": 3000.0,
 		"app_cpu_us_per_request": 150.0, "peak_rss_mb": 3.0, "requests_per_round": 6000,
 		"naive_requests_per_s": 500.0, "naive_app_cpu_us_per_request": 2000.0, "ratio_to_naive": 4.0,
+		"replay_requests_per_s": 1500.0, "replay_app_cpu_us_per_request": 500.0, "ratio_replay_to_live": 0.75,
 		"rounds": 3, "candidates": 200, "cpus": 2, "kafka": "Apache Kafka 4.4.0",
 	}
 	for key, v := range want {
@@ -50,8 +55,8 @@ func TestFigures(t *testing.T) {
 
 func TestPrintNamesContendersAndRatio(t *testing.T) {
 	var out bytes.Buffer
-	twoLanes().print(&out)
-	for _, want := range []string{"2000 (1500-3000)", "recstream / obvious program, same scorer: 4.00", "Apache Kafka 4.4.0"} {
+	threeLanes().print(&out)
+	for _, want := range []string{"2000 (1500-3000)", "recstream / obvious program, same scorer: 4.00", "recstream replay of the same / recstream: 0.75", "Apache Kafka 4.4.0"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is missing in\n%s", want, &out)
 		}
@@ -102,6 +107,39 @@ func TestCheckRefusesIncompleteRounds(t *testing.T) {
 			f := good
 			spoil(&f)
 			if f.check(want, 9) == nil {
+				t.Error("accepted")
+			}
+		})
+	}
+}
+
+func TestReplaysOfRecstreamsRounds(t *testing.T) {
+	live := &lane{contender: must(contenderNamed(nameRecstream)), requests: 7, measured: []measurement{
+		{Seconds: 1, Replay: &measurement{Seconds: 2}}, {Seconds: 1, Replay: &measurement{Seconds: 3}}}}
+	other := &lane{contender: must(contenderNamed(nameNaive)), measured: []measurement{{Seconds: 9}}}
+	again := (&bench{lanes: []*lane{other, live}}).replays()
+	if again == nil || again.name != nameReplay || again.requests != 7 || len(again.measured) != 2 || again.measured[1].Seconds != 3 {
+		t.Errorf("got %+v", again)
+	}
+	if again := (&bench{lanes: []*lane{other}}).replays(); again != nil {
+		t.Errorf("without recstream %+v", again)
+	}
+}
+
+func TestCheckRefusesOtherReplays(t *testing.T) {
+	good := replay.Report{Read: 3, Line: replay.Line{Compared: 3, Identical: 3}}
+	if err := checkReplay(&good, 3); err != nil {
+		t.Error(err)
+	}
+	for name, spoil := range map[string]func(*replay.Report){
+		"an event is missing":    func(r *replay.Report) { r.Read = 2 },
+		"one was not compared":   func(r *replay.Report) { r.Compared, r.Identical = 2, 2 },
+		"one came out otherwise": func(r *replay.Report) { r.Identical = 2 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := good
+			spoil(&r)
+			if checkReplay(&r, 3) == nil {
 				t.Error("accepted")
 			}
 		})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 	"time"
 
 	"recstream/schemas"
@@ -95,6 +96,9 @@ func (b *bench) all(ctx context.Context) error {
 			}
 			l.measured = append(l.measured, m)
 			b.say("round %d of %d: %-17s %8.0f requests/s", round+1, b.Rounds, l.name, float64(l.requests)/m.Seconds)
+			if m.Replay != nil {
+				b.say("round %d of %d: %-17s %8.0f requests/s", round+1, b.Rounds, nameReplay, float64(l.requests)/m.Replay.Seconds)
+			}
 		}
 	}
 	return nil
@@ -141,11 +145,13 @@ func (b *bench) preload(ctx context.Context, l *lane, n int) (err error) {
 }
 
 // round has a contender answer its requests once, with topics, group and database of the round's own, and
-// proves that it did.
+// proves that it did. One of recstream is replayed before the proof, which shows too that nothing live was changed.
 func (b *bench) round(ctx context.Context, l *lane, profile string) (m measurement, err error) {
 	err = b.trial(ctx, l, func(j job) (err error) {
 		j.CPUProfile = profile
-		m, err = spawn(ctx, j, b.stderr)
+		if m, err = spawn(ctx, j, b.stderr); err == nil && l.name == nameRecstream {
+			m.Replay, err = b.replay(ctx, j)
+		}
 		return err
 	})
 	return m, err
@@ -185,6 +191,9 @@ func (b *bench) trial(ctx context.Context, l *lane, run func(job) error) error {
 func (b *bench) figures(ctx context.Context) (*figures, error) {
 	f := &figures{lanes: b.lanes, cpus: runtime.NumCPU(), goVersion: runtime.Version(),
 		rounds: b.Rounds, candidates: b.candidates}
+	if again := b.replays(); again != nil {
+		f.lanes = append(slices.Clip(f.lanes), again)
+	}
 	var err error
 	f.kafka, f.postgres, err = b.stack.versions(ctx)
 	return f, err

@@ -21,6 +21,8 @@ type measurement struct {
 	DatabaseCPU float64 // likewise, of Postgres with all its processes
 	Idle        float64 // seconds that the machine's processors had nothing to do, all together
 	PeakRSS     int64   // bytes; of the contender since it was started, 0 where /proc does not tell
+
+	Replay *measurement `json:",omitempty"` // of the same round, where it was replayed
 }
 
 // stopwatch takes the measurement, and the CPU profile where one is wanted.
