@@ -17,7 +17,7 @@ func TestEveryRequestHasOneOutcome(t *testing.T) {
 		w := newWorkload(10_000)
 		i := s.serve(t)
 		s.publish(t, w.messages...)
-		s.check(t, w, true)
+		s.check(t, w)
 		i.stop(t)
 		s.checkLedger(t, w)
 	})

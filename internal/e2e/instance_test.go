@@ -101,28 +101,6 @@ func (b book) tail(n int) string {
 	return strings.Join(lines[max(0, len(lines)-n):], "\n")
 }
 
-// signalTwice sends SIGTERM, waits until the instance drains, sends it again, and waits for the end.
-func (i *instance) signalTwice(t *testing.T) {
-	t.Helper()
-	for range 2 {
-		select {
-		case <-i.done:
-			t.Fatalf("stopped before it could have drained: %v", i.err)
-		default:
-		}
-		if err := i.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-			t.Fatal(err)
-		}
-		// The process must have taken the first before it gets the second: pending signals do not add up.
-		time.Sleep(500 * time.Millisecond)
-	}
-	select {
-	case <-i.done:
-	case <-time.After(5 * time.Second):
-		t.Fatal("does not stop at the second signal")
-	}
-}
-
 func contains(text string, parts ...string) bool {
 	for _, line := range strings.Split(text, "\n") {
 		all := true
