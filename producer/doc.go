@@ -11,4 +11,6 @@
 //
 // With transactions an Outbox writes the records and the input offset in one Kafka transaction, under a transactional id
 // of the input partition: whoever opens the partition's next outbox ends it, and fences this one.
+//
+// A Courier is for records whose partitions are given: one transaction a call, without an offset.
 package producer

@@ -24,12 +24,12 @@ func (o *Outbox) Add(out *schemas.Outcome) {
 	e := &o.encoder
 	if out.Decision != nil {
 		key, value, headers, ms := e.result(o.cfg.Source, out)
-		o.put(o.cfg.Results, balance(key, o.results), key, value, headers, ms)
+		o.put(o.cfg.Results, balance(key, o.results), key, value, headers, ms).of(out.Message.Time)
 		return
 	}
 	if out.Rejection.RequestID != "" {
 		key, value, headers, ms := e.rejection(o.cfg.Source, out)
-		o.put(o.cfg.Results, balance(key, o.results), key, value, headers, ms)
+		o.put(o.cfg.Results, balance(key, o.results), key, value, headers, ms).of(out.Message.Time)
 	}
 	m := out.Message
 	headers, ms := e.deadLetter(o.cfg.Source, out)
@@ -37,7 +37,7 @@ func (o *Outbox) Add(out *schemas.Outcome) {
 	if m.Key != nil {
 		partition = balance(m.Key, o.deadLetters)
 	}
-	o.put(o.cfg.DeadLetters, partition, m.Key, m.Value, headers, ms)
+	o.put(o.cfg.DeadLetters, partition, m.Key, m.Value, headers, ms).of(m.Time)
 }
 
 // Flush sends what was added and commits next, the input offset after what it came of; then it forgets it. With
@@ -80,6 +80,81 @@ func (o *Outbox) Committed(ctx context.Context) (int64, error) {
 		return 0, fmt.Errorf("read committed offset: %w", err)
 	}
 	return res.Topics[o.of.Topic][0].CommittedOffset, nil
+}
+
+// transact writes what was added and the offset in one Kafka transaction. The offset tells whether one that was given up
+// had been committed: it was part of it. An offset alone goes the same way: committed without an epoch it could come
+// late, and take a later one back.
+func (o *Outbox) transact(ctx context.Context, next int64) error {
+	if o.doubtful {
+		committed, err := o.resolve(ctx)
+		if err != nil {
+			return err
+		}
+		o.doubtful = false
+		if committed >= next {
+			o.forget()
+			return nil
+		}
+	}
+	o.doubtful = true
+	if err := o.attempt(ctx, next); err != nil {
+		return o.outdated(ctx, err)
+	}
+	o.doubtful = false
+	o.forget()
+	return nil
+}
+
+// resolve ends the transaction that was begun, one way or the other, and returns the offset that is committed. Brokers
+// before 4.0 raise the epoch of an open transaction by themselves and take its owner for fenced; one that was aborted
+// they leave. Whatever comes of the abort, the epoch decides.
+func (o *Outbox) resolve(ctx context.Context) (committed int64, err error) {
+	_ = o.end(ctx, false)
+	if err := o.renew(ctx); err != nil {
+		return 0, o.failed("resolve transaction", err)
+	}
+	return o.Committed(ctx)
+}
+
+// attempt is one transaction from its beginning to its commit. The offset joins it after the records: brokers that ask
+// the coordinator about both at once refuse one of them.
+func (o *Outbox) attempt(ctx context.Context, next int64) error {
+	if err := o.begin(ctx); err != nil {
+		return disowned(err)
+	}
+	if err := o.addOffset(ctx, next); err != nil {
+		return o.failed("commit offset", err)
+	}
+	return o.failed("commit transaction", o.end(ctx, true))
+}
+
+// addOffset makes the offset part of the transaction. The broker refuses it once the generation has ended.
+func (o *Outbox) addOffset(ctx context.Context, next int64) error {
+	ctx, cancel := context.WithTimeout(ctx, o.cfg.Timeout)
+	defer cancel()
+	err := whileConcurrent(ctx, func() error {
+		res, err := o.cfg.Client.AddOffsetsToTxn(ctx, &kafka.AddOffsetsToTxnRequest{TransactionalID: o.transactionalID,
+			ProducerID: int(o.id.id), ProducerEpoch: int(o.id.epoch), GroupID: o.of.Group})
+		if err != nil {
+			return err
+		}
+		return res.Error
+	})
+	if err != nil {
+		return err
+	}
+	res, err := o.cfg.Client.TxnOffsetCommit(ctx, &kafka.TxnOffsetCommitRequest{TransactionalID: o.transactionalID,
+		ProducerID: int(o.id.id), ProducerEpoch: int(o.id.epoch),
+		GroupID: o.of.Group, GenerationID: o.of.Generation, MemberID: o.of.Member,
+		Topics: map[string][]kafka.TxnOffsetCommit{o.of.Topic: {{Partition: o.of.Partition, Offset: next}}}})
+	if err != nil {
+		return err
+	}
+	if len(res.Topics[o.of.Topic]) != 1 {
+		return errIncomplete
+	}
+	return res.Topics[o.of.Topic][0].Error
 }
 
 // commit commits the offset in the name of the group's member, without a transaction. The broker refuses it once the

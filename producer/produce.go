@@ -14,11 +14,11 @@ import (
 	"github.com/segmentio/kafka-go/protocol/rawproduce"
 )
 
-// byLeader groups those lanes that have something to send by the broker that leads their partitions. One request takes the batches of a group: a broker
-// that leads several partitions of a transaction asks the coordinator about them together, and refuses those that come
-// on their own while it does.
+// byLeader groups those lanes that have something to send by the broker that leads their partitions. One request takes
+// the batches of a group: a broker that leads several partitions of a transaction asks the coordinator about them
+// together, and refuses those that come on their own while it does.
 func (s *sender) byLeader(ctx context.Context, lanes []*lane) (groups [][]*lane, err error) {
-	meta, err := s.producer.metadata(ctx) // as of the transport's last look, without a request
+	meta, err := s.producer.metadata(ctx, topicsOf(lanes)) // as of the transport's last look, without a request
 	if err != nil {
 		return nil, fmt.Errorf("find leaders: %w", err)
 	}
@@ -39,6 +39,16 @@ func (s *sender) byLeader(ctx context.Context, lanes []*lane) (groups [][]*lane,
 		groups[i] = append(groups[i], l)
 	}
 	return groups, nil
+}
+
+// topicsOf returns the topics that lanes lead to.
+func topicsOf(lanes []*lane) (topics []string) {
+	for _, l := range lanes {
+		if !slices.Contains(topics, l.topic) {
+			topics = append(topics, l.topic)
+		}
+	}
+	return topics
 }
 
 // leaderOf returns the id of the broker that leads a partition.
@@ -77,14 +87,15 @@ func (s *sender) send(ctx context.Context, lanes []*lane) error {
 	})
 	var errs []error
 	for len(lanes) > 0 {
-		answers, err := s.produce(ctx, lanes)
+		replies, err := s.produce(ctx, lanes)
 		left := lanes[:0:0]
 		for _, l := range lanes {
-			answer := err
-			if err == nil {
-				answer = answers.of(l.target)
+			reply := replies.of(l.target)
+			if err != nil {
+				reply.err = err
 			}
-			if err := s.take(l, answer); err != nil {
+			l.queue[l.sent].offset = reply.offset
+			if err := s.take(l, reply.err); err != nil {
 				errs = append(errs, err)
 			} else if l.sent < len(l.queue) {
 				left = append(left, l)
@@ -101,6 +112,7 @@ func (s *sender) take(l *lane, err error) error {
 	switch {
 	case err == nil || isDuplicate(err):
 		l.acknowledged()
+	case errors.Is(err, kafka.InvalidTimestamp) && b.backdate(): // and sent again
 	case isTooLarge(err) && b.len() > 1:
 		first, second := b.split()
 		l.queue = slices.Replace(l.queue, l.sent, l.sent+1, first, second)
@@ -117,30 +129,36 @@ func (s *sender) take(l *lane, err error) error {
 	return nil
 }
 
-// answers are a broker's, by partition.
-type answers map[target]error
+// reply is what became of a batch: an error, or the offset of its first record, negative where the broker does not say.
+type reply struct {
+	offset int64
+	err    error
+}
+
+// replies are a broker's, by partition.
+type replies map[target]reply
 
 // of returns that of a partition.
-func (a answers) of(t target) error {
-	err, there := a[t]
+func (r replies) of(t target) reply {
+	one, there := r[t]
 	if !there {
-		return errIncomplete
+		return reply{-1, errIncomplete}
 	}
-	return err
+	return one
 }
 
 // produce sends the first unsent batch of each lane in one request, and waits for all in-sync replicas.
-func (s *sender) produce(ctx context.Context, lanes []*lane) (answers, error) {
+func (s *sender) produce(ctx context.Context, lanes []*lane) (replies, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
 	defer cancel()
 	res, err := s.cfg.Client.Transport.RoundTrip(ctx, s.cfg.Client.Addr, s.produceRequest(lanes))
 	if err != nil {
 		return nil, err
 	}
-	all := answers{}
+	all := replies{}
 	for _, t := range res.(*produce.Response).Topics {
 		for _, p := range t.Partitions {
-			all[target{t.Topic, int(p.Partition)}] = errorOf(p.ErrorCode, p.ErrorMessage)
+			all[target{t.Topic, int(p.Partition)}] = reply{p.BaseOffset, errorOf(p.ErrorCode, p.ErrorMessage)}
 		}
 	}
 	return all, nil

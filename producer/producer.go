@@ -53,20 +53,22 @@ func (p *Producer) Open(ctx context.Context, of schemas.Assignment) (*Outbox, er
 	if p.cfg.Transactions {
 		id = fmt.Sprintf("%s/%s/%d", of.Group, of.Topic, of.Partition) // a topic has no slash
 	}
-	s, err := p.newSender(ctx, id)
+	s, err := p.newSender(ctx, id, p.cfg.Results, p.cfg.DeadLetters)
 	if err != nil {
 		return nil, err
 	}
 	return &Outbox{sender: s, of: of}, nil
 }
 
-// newSender returns a sender with a producer id, of that transactional id unless it is empty.
-func (p *Producer) newSender(ctx context.Context, transactionalID string) (*sender, error) {
-	counts, err := p.partitions(ctx)
+// newSender returns a sender with a producer id, of that transactional id unless it is empty. Of the topics it knows the
+// partitions.
+func (p *Producer) newSender(ctx context.Context, transactionalID string, topics ...string) (*sender, error) {
+	counts, err := p.partitions(ctx, topics)
 	if err != nil {
 		return nil, err
 	}
-	s := &sender{cfg: p.cfg, producer: p, targets: map[target]*lane{}, transactionalID: transactionalID, id: producerID{-1, -1}}
+	s := &sender{cfg: p.cfg, producer: p, topics: topics, partitions: counts,
+		targets: map[target]*lane{}, transactionalID: transactionalID, id: producerID{-1, -1}}
 	s.results = numbers(counts[p.cfg.Results])
 	s.deadLetters = numbers(counts[p.cfg.DeadLetters])
 	if err := s.renew(ctx); err != nil {
@@ -76,12 +78,15 @@ func (p *Producer) newSender(ctx context.Context, transactionalID string) (*send
 }
 
 // partitions returns how many partitions the topics have.
-func (p *Producer) partitions(ctx context.Context) (map[string]int, error) {
-	meta, err := p.metadata(ctx)
+func (p *Producer) partitions(ctx context.Context, topics []string) (map[string]int, error) {
+	counts := map[string]int{}
+	if len(topics) == 0 { // Kafka would take that for all
+		return counts, nil
+	}
+	meta, err := p.metadata(ctx, topics)
 	if err != nil {
 		return nil, fmt.Errorf("read partitions: %w", err)
 	}
-	counts := map[string]int{}
 	for _, t := range meta.Topics {
 		if t.Error == nil && len(t.Partitions) == 0 {
 			t.Error = kafka.UnknownTopicOrPartition
@@ -95,13 +100,9 @@ func (p *Producer) partitions(ctx context.Context) (map[string]int, error) {
 }
 
 // metadata is that of the topics.
-func (p *Producer) metadata(ctx context.Context) (*kafka.MetadataResponse, error) {
+func (p *Producer) metadata(ctx context.Context, topics []string) (*kafka.MetadataResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.cfg.Timeout)
 	defer cancel()
-	topics := []string{p.cfg.Results}
-	if p.cfg.DeadLetters != "" { // a Publisher has none
-		topics = append(topics, p.cfg.DeadLetters)
-	}
 	return p.cfg.Client.Metadata(ctx, &kafka.MetadataRequest{Topics: topics})
 }
 

@@ -203,7 +203,7 @@ func (p *Publisher) open(ctx context.Context) error {
 	if p.outbox != nil && (now.Sub(p.looked) < lookAgain || !p.outbox.isOutdated(ctx)) {
 		return nil
 	}
-	outbox, err := New(p.cfg.Config).newSender(ctx, "")
+	outbox, err := New(p.cfg.Config).newSender(ctx, "", p.cfg.Topic)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"hash/crc32"
 	"slices"
 	"strconv"
+	"time"
 
 	"recstream/schemas"
 )
@@ -38,7 +39,9 @@ type recordBatch struct {
 	marks    []int // where each record begins, for splitting
 	baseMS   int64 // Unix milliseconds of the first record
 	maxMS    int64
+	eventMS  int64 // of the latest event that records came of, 0 where that is not known
 	stripped stripped
+	offset   int64 // of the first record, once a broker has acknowledged it; negative where it did not say
 	scratch  []byte
 }
 
@@ -56,7 +59,22 @@ func (b *recordBatch) reset() {
 		b.buf = make([]byte, recordsBegin, 64<<10)
 	}
 	b.buf, b.marks = b.buf[:recordsBegin], b.marks[:0]
-	b.stripped = whole
+	b.stripped, b.eventMS = whole, 0
+}
+
+// of notes the time of the event that a record came of, as its topic has it.
+func (b *recordBatch) of(event time.Time) { b.eventMS = max(b.eventMS, event.UnixMilli()) }
+
+// backdate takes the batch back to the time of its events, which a broker has accepted, and reports whether that is
+// earlier. A broker takes nothing that is far ahead of its clock; what is stored with the time of a clock that was
+// wrong is to leave all the same.
+func (b *recordBatch) backdate() bool {
+	ahead := b.maxMS - b.eventMS
+	if b.eventMS == 0 || ahead <= 0 {
+		return false
+	}
+	b.baseMS, b.maxMS = b.baseMS-ahead, b.maxMS-ahead
+	return true
 }
 
 func (b *recordBatch) len() int   { return len(b.marks) }
@@ -130,6 +148,7 @@ func (b *recordBatch) split() (first, second *recordBatch) {
 	first, second = new(recordBatch), new(recordBatch)
 	first.reset()
 	second.reset()
+	first.eventMS, second.eventMS = b.eventMS, b.eventMS
 	for i := range b.marks {
 		half := first
 		if i >= len(b.marks)/2 {
@@ -177,6 +196,7 @@ func (b *recordBatch) strip() *recordBatch {
 	headers := rest[size:]
 	out := new(recordBatch)
 	out.reset()
+	out.eventMS = b.eventMS
 	if out.stripped = b.stripped + 1; out.stripped == withoutValue {
 		headers = appendHeader(slices.Clone(headers), schemas.Header{
 			Key: schemas.HeaderDLQValueOmitted, Value: strconv.AppendInt(nil, int64(len(record)), 10)})

@@ -10,9 +10,9 @@ import (
 // least once, in order, with the same ce_id each time. It is not safe for concurrent use.
 type Results struct{ sender *sender }
 
-// OpenResults returns an empty Results. The producer's dead-letter topic is not looked at where it is empty.
+// OpenResults returns an empty Results. The producer's dead-letter topic is not looked at.
 func (p *Producer) OpenResults(ctx context.Context) (*Results, error) {
-	s, err := p.newSender(ctx, "")
+	s, err := p.newSender(ctx, "", p.cfg.Results)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 
 	"github.com/segmentio/kafka-go"
@@ -15,7 +16,9 @@ import (
 type sender struct {
 	cfg         Config
 	producer    *Producer
-	results     []int // partition numbers
+	topics      []string       // whose partitions are known
+	partitions  map[string]int // of each topic, how many it had when the sender was opened
+	results     []int          // partition numbers
 	deadLetters []int
 	// transactionalID names the producer to Kafka's transaction coordinator, "" for one without transactions.
 	transactionalID string
@@ -54,14 +57,17 @@ func balance(key []byte, partitions []int) int {
 	return kafka.Murmur2Balancer{Consistent: true}.Balance(kafka.Message{Key: key}, partitions...)
 }
 
-func (s *sender) put(topic string, partition int, key, value []byte, headers []schemas.Header, unixMS int64) {
+// put queues a record and returns the batch that it is in.
+func (s *sender) put(topic string, partition int, key, value []byte, headers []schemas.Header, unixMS int64) *recordBatch {
 	t := target{topic, partition}
 	l := s.targets[t]
 	if l == nil {
 		l = &lane{target: t, limit: s.cfg.BatchBytes}
 		s.targets[t] = l
 	}
-	l.open().add(key, value, headers, unixMS)
+	b := l.open()
+	b.add(key, value, headers, unixMS)
+	return b
 }
 
 const (
@@ -132,8 +138,8 @@ func (s *sender) outdated(ctx context.Context, err error) error {
 
 // isOutdated reports whether a topic has other partitions than when the sender was opened.
 func (s *sender) isOutdated(ctx context.Context) bool {
-	counts, err := s.producer.partitions(ctx)
-	return err == nil && (counts[s.cfg.Results] != len(s.results) || counts[s.cfg.DeadLetters] != len(s.deadLetters))
+	counts, err := s.producer.partitions(ctx, s.topics)
+	return err == nil && !maps.Equal(counts, s.partitions)
 }
 
 // sendAll sends what the lanes have, to all brokers at once. Of a failure it finds out what is to be done before the

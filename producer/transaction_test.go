@@ -111,14 +111,20 @@ func committedBy(t testing.TB, o *Outbox) int64 {
 	}
 }
 
-// committedIDs reads the request ids of a topic's results, to its end as of now, as read_committed readers see them.
+// committedIDs returns the request ids of the results that are committed.
 func committedIDs(t testing.TB, addrs []string) []string {
 	t.Helper()
-	client, err := kgo.NewClient(kgo.SeedBrokers(addrs...), kgo.ConsumeTopics(results), kgo.FetchMaxWait(10*time.Millisecond),
+	return requestIDs(committedRecords(t, addrs, results))
+}
+
+// committedRecords reads a topic to its end as of now, as read_committed readers see it.
+func committedRecords(t testing.TB, addrs []string, topic string) (list []*kgo.Record) {
+	t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(addrs...), kgo.ConsumeTopics(topic), kgo.FetchMaxWait(10*time.Millisecond),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())
 	must(t, err)
 	defer client.Close()
-	ends, err := kadm.NewClient(client).ListEndOffsets(deadline(t), results)
+	ends, err := kadm.NewClient(client).ListEndOffsets(deadline(t), topic)
 	must(t, err)
 	waiting := map[int32]int64{}
 	ends.Each(func(o kadm.ListedOffset) {
@@ -126,7 +132,6 @@ func committedIDs(t testing.TB, addrs []string) []string {
 			waiting[o.Partition] = o.Offset
 		}
 	})
-	var list []*kgo.Record
 	for ctx := deadline(t); len(waiting) > 0; {
 		fetched := client.PollFetches(ctx)
 		must(t, fetched.Err())
@@ -139,7 +144,7 @@ func committedIDs(t testing.TB, addrs []string) []string {
 			}
 		})
 	}
-	return requestIDs(list)
+	return list
 }
 
 func TestTransactionHasRecordsAndOffset(t *testing.T) {

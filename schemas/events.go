@@ -53,6 +53,12 @@ const (
 	HeaderDLQValueOmitted = "dlq_value_omitted"
 )
 
+// Headers of an event that was sent back. They stay with it: if it is refused again, its next dead letter has them too.
+const (
+	HeaderDLQRedrives  = "dlq_redrives"   // how often it was sent back, decimal
+	HeaderDLQRedriveID = "dlq_redrive_id" // of the last time: redrives.id in the database
+)
+
 // AppendResultID appends the ce_id of a result, "<request id>@<topic>/<partition>/<offset>".
 // It depends on nothing but the event that is answered, so a result that is written again has the same.
 func AppendResultID(dst []byte, requestID string, s Source) []byte {

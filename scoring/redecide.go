@@ -58,7 +58,6 @@ const (
 	GapCatalog        Gap = "catalogue_not_kept"       // the same of the catalogue
 	GapConfig         Gap = "config_not_kept"          // the parameters' text is not in the ledger
 	GapModel          Gap = "model_not_in_store"       // the bundle is not in the store, or is another one
-	GapRequest        Gap = "request_not_kept"         // the event is not in its topic any more
 )
 
 // Gaps says what may keep Redecide from making a stored decision again, whatever it is given, nil for nothing. The

@@ -83,7 +83,7 @@ func parsePlace(text string) (deadletter.Place, error) {
 	return deadletter.Place{Partition: int(partition), Offset: offset}, nil
 }
 
-// momentOf reads a time, a day or an age; "" is the zero time.
+// momentOf reads a time, a day or an age, which counts whole seconds; "" is the zero time.
 func momentOf(flag, text string, now time.Time) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
@@ -97,7 +97,7 @@ func momentOf(flag, text string, now time.Time) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, usagef("%s %q is neither a time such as 2026-01-31T19:30:00Z, nor a day, nor an age such as 36h or 7d", flag, text)
 	}
-	return now.Add(-age), nil
+	return now.Add(-age).Truncate(time.Second).UTC(), nil
 }
 
 // parseAge reads a duration that may be in days, such as 30d.

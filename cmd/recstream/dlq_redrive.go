@@ -44,8 +44,9 @@ func newDLQRedriveCommand(app *app) *cobra.Command {
 value and headers. Two headers are added: dlq_redrives counts how often the event was sent back, dlq_redrive_id names
 the row of the table redrives that says who did it and why. The letters stay where they are.
 
-Each letter is sent once, whatever is killed on the way: a run that was cut off is finished by the same command line,
-which sends what is left. --again sends letters once more that earlier runs have sent.
+Each letter is sent once, whatever is killed on the way: a run that was cut off is finished by the same command line
+within a day, which sends what is left. --again sends letters once more that earlier runs have sent. An age, as in
+--since 24h, is another selection each time: to finish a run with --again or --max, give the time that the run was told.
 
 Left alone, and counted, are letters whose event came back --max-redrives times, and letters that would be refused
 again as they are: mend those with --mended FILE, whose format is that of 'recstream dlq show -o json', and which sends
@@ -67,12 +68,12 @@ the letters in it alone. The exit status is 1 where letters were left alone for 
 			if err != nil {
 				return err
 			}
-			selection := selectionOf(cmd, args, sum)
+			selection := selectionOf(cmd, args, filter, sum)
 			return app.withLetters(func(cfg config.Config, topic deadletter.Topic) error {
 				return app.withDatabase(cmd.Context(), func(db *postgres.Database) error {
 					r := f.redriver(cfg, topic, db)
 					r.Filter, r.Mended, r.Selection = filter, mended, selection
-					return app.redrive(cmd.Context(), cfg, r, f.format)
+					return app.redrive(cmd.Context(), cfg, r, &f)
 				})
 			})
 		},
@@ -134,17 +135,22 @@ func (a *app) readMended(path string) (mended *deadletter.Mended, sum string, er
 	return mended, fmt.Sprintf("%x", sha256.Sum256(text)), nil
 }
 
-// selectionOf is the part of the command line that says which letters are sent, and how. The same in another run
-// continues one that was cut off.
-func selectionOf(cmd *cobra.Command, args []string, mendedSum string) string {
+// selectionOf is the part of the command line that says which letters are sent, and how, with absolute times. The same
+// in another call continues a run that was cut off.
+func selectionOf(cmd *cobra.Command, args []string, filter deadletter.Filter, mendedSum string) string {
 	var parts []string
 	cmd.Flags().Visit(func(f *pflag.Flag) { // in the order of names
 		if slices.Contains([]string{"by", "why", "rate", "output", "dry-run", "config", "log-level"}, f.Name) {
 			return
 		}
 		value := f.Value.String()
-		if f.Name == "mended" {
+		switch f.Name {
+		case "mended":
 			value = mendedSum
+		case "since":
+			value = filter.Since.UTC().Format(time.RFC3339Nano)
+		case "until":
+			value = filter.Until.UTC().Format(time.RFC3339Nano)
 		}
 		parts = append(parts, fmt.Sprintf("--%s=%s", f.Name, value))
 	})
@@ -160,7 +166,7 @@ func (f *redriveFlags) redriver(cfg config.Config, topic deadletter.Topic, db *p
 	}
 }
 
-func (a *app) redrive(ctx context.Context, cfg config.Config, r *deadletter.Redriver, format string) error {
+func (a *app) redrive(ctx context.Context, cfg config.Config, r *deadletter.Redriver, f *redriveFlags) error {
 	spans, err := spansOf(ctx, cfg, r.Topic, r.Filter.Since)
 	if err != nil {
 		return err
@@ -170,18 +176,29 @@ func (a *app) redrive(ctx context.Context, cfg config.Config, r *deadletter.Redr
 	r.Read = bar.add
 	report, err := r.Run(ctx, spans)
 	bar.finish()
-	if printed := a.printRedrive(r, report, format); err == nil {
+	if printed := a.printRedrive(r, report, f.format); err == nil {
 		err = printed
 	}
 	switch {
 	case errors.Is(err, postgres.ErrRedriving):
 		return withHint(err, "let it end, or stop it; then run this again")
 	case err != nil && report.Run.ID != 0:
-		return withHint(err, "run the same command again: it sends what is left, and nothing twice")
+		return withHint(err, "run the same command again"+f.asTimes(r.Filter)+": it sends what is left, and nothing twice")
 	case err != nil:
 		return withHint(err, migrateHint)
 	}
 	return leftAlone(r, report)
+}
+
+// asTimes says with which times to repeat the command, "" where its flags have no ages.
+func (f *redriveFlags) asTimes(filter deadletter.Filter) (text string) {
+	if _, err := parseAge(f.since); err == nil {
+		text += " with --since " + filter.Since.Format(time.RFC3339)
+	}
+	if _, err := parseAge(f.until); err == nil {
+		text += " with --until " + filter.Until.Format(time.RFC3339)
+	}
+	return text
 }
 
 // leftAlone is an error where letters were left alone that somebody wants sent.

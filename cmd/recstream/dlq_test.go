@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"recstream/internal/deadletter"
 	"recstream/schemas"
 )
@@ -47,6 +49,41 @@ func TestMoments(t *testing.T) {
 		if got, err := momentOf("--since", text, now); err != nil || !got.Equal(want) {
 			t.Errorf("%q: %v, %v; want %v", text, got, err, want)
 		}
+	}
+}
+
+// TestSelection has what continues a run that was cut off, and what does not.
+func TestSelection(t *testing.T) {
+	now := time.Date(2026, 3, 14, 12, 0, 0, 500, time.UTC)
+	tests := map[string]struct{ args, want, again string }{
+		"all":              {"--all", "--all=true", ""},
+		"who and how fast": {"--all --by ada --why bug --rate 5 -o json", "--all=true", ""},
+		"an age":           {"--since 24h --again", "--again=true --since=2026-03-13T12:00:00Z", " with --since 2026-03-13T12:00:00Z"},
+		"that age as time": {"--since 2026-03-13T12:00:00Z --again", "--again=true --since=2026-03-13T12:00:00Z", ""},
+		"another zone":     {"--again --since 2026-03-13T13:00:00+01:00", "--again=true --since=2026-03-13T12:00:00Z", ""},
+		"a day":            {"--until 2026-03-13", "--until=2026-03-13T00:00:00Z", ""},
+		"places":           {"3/17 0/2 --max 4", "--max=4 0/2 3/17", ""},
+		"a file":           {"--mended f.json", "--mended=sum", ""},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			var f redriveFlags
+			cmd := &cobra.Command{}
+			f.register(cmd)
+			if err := cmd.ParseFlags(strings.Split(test.args, " ")); err != nil {
+				t.Fatal(err)
+			}
+			filter, err := f.filter(cmd.Flags().Args(), now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := selectionOf(cmd, cmd.Flags().Args(), filter, "sum"); got != test.want {
+				t.Errorf("selection %q, want %q", got, test.want)
+			}
+			if got := f.asTimes(filter); got != test.again {
+				t.Errorf("to be repeated%q, want %q", got, test.again)
+			}
+		})
 	}
 }
 

@@ -70,7 +70,7 @@ func (r *run) jump(t *testing.T, clock string, wrong time.Duration) {
 // is too far away for clocks within a day of each other, the nearer one is taken, and passed backwards.
 func (r *run) passMidnight(t *testing.T, clocks []string) {
 	t.Helper()
-	const before = 3 * time.Second
+	const before = 8 * time.Second
 	now := time.Now().UTC()
 	midnight := now.Truncate(24 * time.Hour)
 	if now.Sub(midnight) > 12*time.Hour {

@@ -31,7 +31,7 @@ func TestPoison(t *testing.T) {
 	for i, density := range densities {
 		r.generator = workload.New(workload.Options{Seed: r.rng.Uint64(), Topics: s.topics(), Items: s.items(t),
 			Prefix: fmt.Sprintf("d%d-", i), Feedback: 0.2, Bad: density, Repeats: 0.02})
-		bad := r.sendBad(t, share(20_000)+len(densities)*leastKinds, false)
+		bad := r.sendBad(t, share(10_000)+len(densities)*leastKinds, false)
 		need(t, r.observer.AwaitEnd(within(t, patience)))
 		for _, e := range bad {
 			kinds[e.Topic+e.Fault] = true

@@ -264,6 +264,38 @@ func (s *stage) createTopics(t *testing.T) {
 		}
 		return true, ""
 	})
+	s.awaitTopics(t)
+}
+
+// awaitTopics waits until every broker knows the leaders of all topics: readers do not wait for a topic to appear.
+func (s *stage) awaitTopics(t *testing.T) {
+	t.Helper()
+	topics := s.topics()
+	req := kmsg.NewPtrMetadataRequest()
+	for _, name := range []string{topics.Requests, topics.Feedback, topics.Results, topics.DeadLetters} {
+		one := kmsg.NewMetadataRequestTopic()
+		one.Topic = kmsg.StringPtr(name)
+		req.Topics = append(req.Topics, one)
+	}
+	for id := range s.own() {
+		eventually(t, "the topics to be known", startTime, func() (bool, string) {
+			found, err := req.RequestWith(t.Context(), s.client.Broker(id+1))
+			if err != nil {
+				return false, err.Error()
+			}
+			for _, topic := range found.Topics {
+				for _, p := range topic.Partitions {
+					if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
+						return false, err.Error()
+					}
+				}
+				if len(topic.Partitions) != s.partitions {
+					return false, fmt.Sprint(kerr.ErrorForCode(topic.ErrorCode))
+				}
+			}
+			return true, ""
+		})
+	}
 }
 
 // command runs a command of the program to its end.

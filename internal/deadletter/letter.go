@@ -12,12 +12,6 @@ import (
 	"recstream/schemas"
 )
 
-// Headers of an event that was sent back. They stay with it: if it is rejected again, its next letter has them too.
-const (
-	HeaderRedrives  = "dlq_redrives"   // how often it was sent back, decimal
-	HeaderRedriveID = "dlq_redrive_id" // of the last time: redrives.id in the database
-)
-
 // Letter is a dead letter.
 type Letter struct {
 	Place   schemas.Source // of the letter
@@ -131,7 +125,7 @@ func (l *Letter) describe() {
 	l.Attempts = number(l.added, schemas.HeaderDLQAttempts)
 	l.Omitted = number(l.added, schemas.HeaderDLQValueOmitted)
 	l.GivenUpAt, _ = time.Parse(time.RFC3339Nano, text(l.added, schemas.HeaderDLQAt))
-	l.Redrives = number(l.Headers, HeaderRedrives)
+	l.Redrives = number(l.Headers, schemas.HeaderDLQRedrives)
 }
 
 // find returns the last header of a name: where an app's event has one too, ours comes after it.

@@ -44,7 +44,7 @@ func fetchOmitted(ctx context.Context, client *kafka.Client, l *Letter) (*Letter
 	if whole.size() != l.Omitted {
 		return nil, nil
 	}
-	whole.Redrives = number(whole.Headers, HeaderRedrives)
+	whole.Redrives = number(whole.Headers, schemas.HeaderDLQRedrives)
 	return &whole, nil
 }
 

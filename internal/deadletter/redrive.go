@@ -10,6 +10,8 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"recstream/internal/postgres"
+	"recstream/internal/wait"
+	"recstream/producer"
 	"recstream/schemas"
 )
 
@@ -28,12 +30,23 @@ type Redriver struct {
 	DryRun      bool
 	Max         int     // letters that are sent at the most; 0 is no limit
 	MaxRedrives int     // an event that was sent back so often is left alone
-	Rate        float64 // letters a second; 0 is no limit
+	Rate        float64 // letters a second at the most; 0 is no limit
 	Actor, Why  string
 	Selection   string // all of the above that chooses, as text; see postgres.RedriveRun
 
-	Read func(offsets int64) // optional, told of the progress; of Total offsets
+	Read func(offsets int64) // optional, told of the progress
+
+	clock clock // that of the machine unless a test sets another
 }
+
+// clock tells the time and waits for it.
+type clock struct {
+	now   func() time.Time
+	until func(context.Context, time.Time) error
+}
+
+// transactionTimeout bounds how long a redrive that was killed holds up the read_committed readers of its topics.
+const transactionTimeout = 15 * time.Second
 
 // Skip says why a letter that was chosen is not sent.
 type Skip string
@@ -48,6 +61,7 @@ const (
 	SkipNoLetter  Skip = "does not say where it came from"
 	SkipOmitted   Skip = "has no value, and its topic has deleted it; --mended can give one"
 	SkipTooLarge  Skip = "is larger than its topic takes"
+	SkipUncertain Skip = "was on its way when the broker fell silent, and retention has deleted what would tell"
 	SkipOther     Skip = "is another letter than that of the file"
 )
 
@@ -83,7 +97,13 @@ func (r *Report) skip(why Skip, l *Letter) {
 type outgoing struct {
 	letter *Letter
 	row    postgres.Redrive
-	record record
+	record producer.Record
+}
+
+// rename gives the letter's next attempt an id of its own.
+func (o *outgoing) rename() {
+	o.row.ID = newID()
+	o.record.Headers[len(o.record.Headers)-1].Value = []byte(o.row.ID)
 }
 
 // What one transaction holds at the most. A letter of more bytes goes alone.
@@ -95,19 +115,31 @@ const (
 // redriving is a run of a Redriver.
 type redriving struct {
 	*Redriver
-	audit      *postgres.Redrives // nil in a dry run, like the sender
-	sender     *sender
+	audit      *postgres.Redrives // nil in a dry run, like what follows
+	producer   *producer.Producer
+	courier    *producer.Courier
 	partitions map[string][]int
 	report     Report
 	batch      []outgoing
 	bytes      int
+	pace       pace
 	started    time.Time
+}
+
+func (r *Redriver) begin() *redriving {
+	d := &redriving{Redriver: r, partitions: map[string][]int{}, pace: pace{rate: r.Rate}}
+	if d.clock.now == nil {
+		d.clock = clock{time.Now, wait.Until}
+	}
+	d.started = d.clock.now()
+	d.producer = producer.New(producer.Config{Client: r.Topic.Client, Timeout: fetchTimeout, TransactionTimeout: transactionTimeout})
+	return d
 }
 
 // Run sends the letters of the spans that are chosen. After an error, or when ctx ends, the same run can be made again:
 // what was sent is not sent twice. The report says how far it came.
 func (r *Redriver) Run(ctx context.Context, spans []Span) (*Report, error) {
-	d := &redriving{Redriver: r, partitions: map[string][]int{}, started: time.Now()}
+	d := r.begin()
 	if !r.DryRun {
 		audit, err := r.Database.LockRedrives(ctx, r.Topic.Name)
 		if err != nil {
@@ -115,20 +147,25 @@ func (r *Redriver) Run(ctx context.Context, spans []Span) (*Report, error) {
 		}
 		defer audit.Close()
 		d.audit = audit
-		if err := d.begin(ctx); err != nil {
+		if err := d.takeOver(ctx); err != nil {
 			return &d.report, err
 		}
 	}
 	return &d.report, d.run(ctx, spans)
 }
 
-// begin fences whoever sent letters before, finds out what became of those, and notes the run.
-func (d *redriving) begin(ctx context.Context) (err error) {
-	if d.sender, err = openSender(ctx, d.Topic.Client, d.Name); err != nil {
+// takeOver finds out what became of the letters of a run before, and notes this one.
+func (d *redriving) takeOver(ctx context.Context) error {
+	settled, err := d.open(ctx)
+	if err != nil {
 		return err
 	}
-	if d.report.Settled, d.report.Uncertain, err = settle(ctx, d.Topic.Client, d.audit); err != nil {
-		return err
+	for i := range settled {
+		if settled[i].State == postgres.RedriveUnknown {
+			d.report.Uncertain++
+		} else {
+			d.report.Settled++
+		}
 	}
 	d.report.Run, err = d.audit.Begin(ctx, postgres.RedriveRun{Actor: d.Actor, Why: d.Why, Selection: d.Selection, Again: d.Again})
 	return err
@@ -177,7 +214,7 @@ func (d *redriving) consider(ctx context.Context, l *Letter) error {
 		d.report.skip(skip, l)
 		return nil
 	}
-	size := len(out.record.key) + len(out.record.value)
+	size := len(out.record.Key) + len(out.record.Value)
 	if len(d.batch) > 0 && d.bytes+size > maxTogetherBytes {
 		if err := d.flush(ctx); err != nil {
 			return err
@@ -259,13 +296,13 @@ func (d *redriving) outgoing(ctx context.Context, l *Letter, key, value []byte, 
 	}
 	headers := make([]schemas.Header, 0, len(l.Headers)+2)
 	for _, h := range l.Headers {
-		if h.Key != HeaderRedrives && h.Key != HeaderRedriveID {
+		if h.Key != schemas.HeaderDLQRedrives && h.Key != schemas.HeaderDLQRedriveID {
 			headers = append(headers, h)
 		}
 	}
-	headers = append(headers, schemas.Header{Key: HeaderRedrives, Value: strconv.AppendInt(nil, int64(o.row.Redrives), 10)},
-		schemas.Header{Key: HeaderRedriveID, Value: []byte(o.row.ID)})
-	o.record = record{topic: l.From.Topic, partition: to, key: key, value: value, headers: headers}
+	headers = append(headers, schemas.Header{Key: schemas.HeaderDLQRedrives, Value: strconv.AppendInt(nil, int64(o.row.Redrives), 10)},
+		schemas.Header{Key: schemas.HeaderDLQRedriveID, Value: []byte(o.row.ID)})
+	o.record = producer.Record{Topic: l.From.Topic, Partition: to, Key: key, Value: value, Headers: headers}
 	return o, nil
 }
 

@@ -3,12 +3,14 @@ package deadletter
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/segmentio/kafka-go"
 
 	"recstream/internal/postgres"
+	"recstream/producer"
 	"recstream/schemas"
 )
 
@@ -37,86 +39,95 @@ func TestRedriveSendsEachOnce(t *testing.T) {
 	b.each(t, 250, 2)
 }
 
-// TestRedriveIsCutOff ends a run at each point where it can be ended; the next run makes it whole.
-func TestRedriveIsCutOff(t *testing.T) {
-	type step = func(t *testing.T, d *redriving, batch []outgoing, records []record)
-	claim := func(t *testing.T, d *redriving, batch []outgoing, _ []record) {
-		if kept, err := d.claim(t.Context(), batch); err != nil || len(kept) != len(batch) {
-			t.Fatalf("claimed %d of %d, error %v", len(kept), len(batch), err)
-		}
+// TestRateIsABound has a run that finds nothing to send for a minute: it does not send faster then.
+func TestRateIsABound(t *testing.T) {
+	b := newBench(t)
+	b.write(t, 100)
+	r := b.redriver()
+	for i := range 50 {
+		r.Filter.Places = append(r.Filter.Places, Place{1, int64(i)})
 	}
-	begin := func(t *testing.T, d *redriving, _ []outgoing, records []record) {
-		must(t, d.sender.begin(t.Context(), records))
+	r.Rate = 100
+	now := time.Unix(1_800_000_000, 0)
+	r.Read = func(int64) { now = now.Add(time.Minute) }
+	var waits []time.Duration
+	r.clock = clock{func() time.Time { return now }, func(_ context.Context, due time.Time) error {
+		waits = append(waits, due.Sub(now))
+		now = due
+		return nil
+	}}
+	if report := b.run(t, r); report.Sent != 50 {
+		t.Errorf("sent %d", report.Sent)
 	}
-	produce := func(t *testing.T, d *redriving, _ []outgoing, records []record) {
-		must(t, d.sender.produce(t.Context(), targets(records)[0], records, make([]int64, len(records))))
+	if len(waits) != 5 { // ten at a time
+		t.Errorf("waits %v, want 5", waits)
 	}
-	send := func(t *testing.T, d *redriving, _ []outgoing, records []record) {
-		_, err := d.sender.send(t.Context(), records)
-		must(t, err)
-	}
-	tests := map[string]struct {
-		steps   []step
-		settled int
-		sent    int64 // by the next run
-	}{
-		"before anything":         {nil, 0, 10},
-		"after the claim":         {[]step{claim}, 10, 10},
-		"in a transaction":        {[]step{claim, begin}, 10, 10},
-		"with some records there": {[]step{claim, begin, produce}, 10, 10},
-		"after the commit":        {[]step{claim, send}, 10, 0},
-	}
-	for name, test := range tests {
-		for _, again := range []bool{false, true} {
-			t.Run(name+map[bool]string{true: ", again"}[again], func(t *testing.T) {
-				b := newBench(t)
-				b.write(t, 10)
-				times := 1
-				if again {
-					b.run(t, b.redriver())
-					times = 2
-				}
-				r := b.redriver()
-				r.Again = again
-				r.Selection = "--mine=true"
-				cutOff(t, r, test.steps...)
-				report := b.run(t, r)
-				if report.Settled != test.settled || report.Sent != test.sent || !report.Run.Continued {
-					t.Errorf("report %+v", report)
-				}
-				b.each(t, 10, times)
-				if report := b.run(t, b.redriver()); report.Sent != 0 {
-					t.Errorf("a third run sends %d", report.Sent)
-				}
-			})
+	for _, w := range waits {
+		if w != 100*time.Millisecond {
+			t.Errorf("waits %v, want 100ms each", waits)
 		}
 	}
 }
 
-// cutOff begins a run, takes the steps with all letters in one batch, and lets go as a process that is killed does.
-func cutOff(t *testing.T, r *Redriver, steps ...func(t *testing.T, d *redriving, batch []outgoing, records []record)) {
-	t.Helper()
-	audit, err := r.Database.LockRedrives(deadline(t), r.Topic.Name)
-	must(t, err)
-	defer audit.Close()
-	d := &redriving{Redriver: r, partitions: map[string][]int{}, audit: audit, started: time.Now()}
-	must(t, d.begin(deadline(t)))
-	spans, err := r.Topic.Spans(deadline(t), time.Time{})
-	must(t, err)
-	var batch []outgoing
-	var records []record
-	for _, s := range spans {
-		must(t, r.Topic.Read(deadline(t), s, func(l *Letter) error {
-			out, skip, err := d.prepare(t.Context(), l)
-			if err != nil || skip != "" {
-				t.Fatalf("%q %v", skip, err)
-			}
-			batch, records = append(batch, *out), append(records, out.record)
-			return nil
-		}, nil))
+// TestWhoContinues has one begin a run and another continue it: each letter has the one who sent it.
+func TestWhoContinues(t *testing.T) {
+	b := newBench(t)
+	b.write(t, 10)
+	b.interrupt(t, b.redriver())
+	r := b.redriver()
+	r.Actor, r.Why = "grace", "ada is away"
+	if report := b.run(t, r); report.Sent != 5 || !report.Run.Continued {
+		t.Errorf("report %+v", report)
 	}
-	for _, step := range steps {
-		step(t, d, batch, records)
+	for partition, want := range []string{"ada", "grace ada is away"} {
+		rows, err := b.db.RedrivesOf(deadline(t), letters, partition, []int64{0, 1, 2, 3, 4})
+		must(t, err)
+		for _, row := range rows {
+			if got := strings.TrimSpace(row.Actor + " " + row.Why); got != want {
+				t.Errorf("%v was sent by %q, want %q", row.Letter, got, want)
+			}
+		}
+	}
+}
+
+// TestOldRunsAreNotContinued gives the command of a run that was cut off some time ago.
+func TestOldRunsAreNotContinued(t *testing.T) {
+	tests := map[string]struct {
+		started, sent time.Duration // ago
+		continued     bool
+		want          int64 // letters that are sent
+	}{
+		"a while ago":           {23 * time.Hour, 23 * time.Hour, true, 5},
+		"at work until an hour": {48 * time.Hour, time.Hour, true, 5},
+		"yesterday":             {25 * time.Hour, 25 * time.Hour, false, 10},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			b.write(t, 10)
+			r := b.redriver()
+			r.Again = true
+			b.interrupt(t, r)
+			for table, age := range map[string]time.Duration{"redrive_runs SET started_at": test.started, "redrives SET begun_at": test.sent} {
+				_, err := b.db.Pool().Exec(deadline(t), "UPDATE "+table+" = now() - $1::interval", age)
+				must(t, err)
+			}
+			r = b.redriver()
+			r.Again = true
+			if report := b.run(t, r); report.Run.Continued != test.continued || report.Sent != test.want {
+				t.Errorf("continued %v, sent %d; want %v, %d", report.Run.Continued, report.Sent, test.continued, test.want)
+			}
+		})
+	}
+}
+
+// interrupt ends a run when it has read the first partition. Five of ten letters are sent then.
+func (b *bench) interrupt(t *testing.T, r *Redriver) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	r.Read = func(int64) { cancel() }
+	if report, err := r.Run(ctx, spansOf(t, r)); !errors.Is(err, context.Canceled) || report.Sent != 5 {
+		t.Errorf("sent %d, error %v", report.Sent, err)
 	}
 }
 
@@ -132,76 +143,33 @@ func TestOneRedriveAtATime(t *testing.T) {
 	b.run(t, b.redriver())
 }
 
-// TestAnOldSenderIsFenced has a process that lost its lock go on sending.
-func TestAnOldSenderIsFenced(t *testing.T) {
-	b := newBench(t)
-	old, err := openSender(deadline(t), b.client, "redrive")
-	must(t, err)
-	list := []record{{topic: requests, value: []byte("{}")}}
-	must(t, old.begin(deadline(t), list))
-	_, err = openSender(deadline(t), b.client, "redrive")
-	must(t, err)
-	if offsets, err := old.send(deadline(t), list); err == nil {
-		t.Errorf("sent to %v", offsets)
-	}
-	if sent := b.sent(t); len(sent) != 0 {
-		t.Errorf("sent %v", sent)
-	}
-}
-
-// TestWhatCannotBeKnown lets retention delete what would tell whether a letter was sent.
-func TestWhatCannotBeKnown(t *testing.T) {
-	b := newBench(t)
-	b.write(t, 10)
-	r := b.redriver()
-	cutOff(t, r, func(t *testing.T, d *redriving, batch []outgoing, records []record) {
-		_, err := d.claim(t.Context(), batch)
-		must(t, err)
-		_, err = d.sender.send(t.Context(), records)
-		must(t, err)
-	})
-	p := &Purge{Topic: Topic{b.client, requests}, Database: b.db}
-	for partition := range 2 {
-		must(t, p.deleteRecords(deadline(t), &Doomed{Span: Span{Partition: partition, End: 3}}))
-	}
-	if report := b.run(t, r); report.Uncertain != 6 || report.Settled != 4 || report.Sent != 0 {
-		t.Errorf("report %+v", report)
-	}
-	r.Again, r.Selection = true, "--again=true"
-	if report := b.run(t, r); report.Sent != 10 {
-		t.Errorf("again: report %+v", report)
-	}
-}
-
 func TestLeftAlone(t *testing.T) {
-	deep := schemas.Header{Key: HeaderRedrives, Value: []byte("3")}
+	deep := schemas.Header{Key: schemas.HeaderDLQRedrives, Value: []byte("3")}
 	tests := map[string]struct {
-		change func(*record)
+		change func(*producer.Record)
 		force  bool
 		want   Skip
 	}{
-		"fine":                {func(*record) {}, false, ""},
-		"came back too often": {func(r *record) { r.headers = append([]schemas.Header{deep}, r.headers...) }, false, SkipLoop},
-		"still bad":           {func(r *record) { r.value = []byte("{") }, false, SkipBad},
-		"still bad, forced":   {func(r *record) { r.value = []byte("{") }, true, ""},
-		"no letter":           {func(r *record) { r.headers = nil }, true, SkipNoLetter},
-		"of another topic":    {func(r *record) { r.headers = letterHeaders("results", 0, 0) }, true, SkipForeign},
-		"without its value": {func(r *record) {
-			r.value, r.headers = nil, append(r.headers, schemas.Header{Key: schemas.HeaderDLQValueOmitted, Value: []byte("99")})
+		"fine":                {func(*producer.Record) {}, false, ""},
+		"came back too often": {func(r *producer.Record) { r.Headers = append([]schemas.Header{deep}, r.Headers...) }, false, SkipLoop},
+		"still bad":           {func(r *producer.Record) { r.Value = []byte("{") }, false, SkipBad},
+		"still bad, forced":   {func(r *producer.Record) { r.Value = []byte("{") }, true, ""},
+		"no letter":           {func(r *producer.Record) { r.Headers = nil }, true, SkipNoLetter},
+		"of another topic":    {func(r *producer.Record) { r.Headers = letterHeaders("results", 0, 0) }, true, SkipForeign},
+		"without its value": {func(r *producer.Record) {
+			r.Value, r.Headers = nil, append(r.Headers, schemas.Header{Key: schemas.HeaderDLQValueOmitted, Value: []byte("99")})
 		}, true, SkipOmitted},
 	}
 	b := newBench(t)
-	s, err := openSender(deadline(t), b.client, "test")
-	must(t, err)
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			one := record{topic: letters, key: []byte(name), value: []byte(`{"request_id":"r"}`), headers: letterHeaders(requests, 0, 0)}
+			one := producer.Record{Topic: letters, Key: []byte(name), Value: []byte(`{"request_id":"r"}`), Headers: letterHeaders(requests, 0, 0),
+				Time: time.Now()}
 			test.change(&one)
-			offsets, err := s.send(deadline(t), []record{one})
-			must(t, err)
+			offset := b.send(t, one)
 			r := b.redriver()
 			r.Force = test.force
-			r.Filter.Places = []Place{{0, offsets[0]}}
+			r.Filter.Places = []Place{{0, offset}}
 			r.Selection = name
 			report := b.run(t, r)
 			if test.want == "" && report.Sent != 1 || test.want != "" && report.Skipped[test.want] == nil {
@@ -215,14 +183,8 @@ func TestLeftAlone(t *testing.T) {
 func TestTooLarge(t *testing.T) {
 	b := newBench(t)
 	b.write(t, 20)
-	s, err := openSender(deadline(t), b.client, "test")
-	must(t, err)
-	large := record{topic: letters, key: []byte("large"), value: append([]byte(`{"request_id":"r"}`), make([]byte, 2000)...), headers: letterHeaders(requests, 0, 0)}
-	for i := range 2000 {
-		large.value[18+i] = ' '
-	}
-	_, err = s.send(deadline(t), []record{large})
-	must(t, err)
+	b.send(t, producer.Record{Topic: letters, Key: []byte("large"), Value: []byte(`{"request_id":"r"}` + strings.Repeat(" ", 2000)),
+		Headers: letterHeaders(requests, 0, 0), Time: time.Now()})
 	res, err := b.client.AlterConfigs(deadline(t), &kafka.AlterConfigsRequest{Resources: []kafka.AlterConfigRequestResource{{
 		ResourceType: kafka.ResourceTypeTopic, ResourceName: requests,
 		Configs: []kafka.AlterConfigRequestConfig{{Name: "max.message.bytes", Value: "1000"}}}}})
@@ -240,15 +202,7 @@ func TestTooLarge(t *testing.T) {
 func TestInterruptedRunEndsWhatItHasBegun(t *testing.T) {
 	b := newBench(t)
 	b.write(t, 10)
-	ctx, cancel := context.WithCancel(t.Context())
-	r := b.redriver()
-	r.Read = func(int64) { cancel() }
-	spans, err := r.Topic.Spans(deadline(t), time.Time{})
-	must(t, err)
-	report, err := r.Run(ctx, spans)
-	if !errors.Is(err, context.Canceled) || report.Sent != 5 {
-		t.Errorf("sent %d, error %v", report.Sent, err)
-	}
+	b.interrupt(t, b.redriver())
 	if report := b.run(t, b.redriver()); report.Sent != 5 || report.Settled != 0 || !report.Run.Continued {
 		t.Errorf("the next run: %+v", report)
 	}

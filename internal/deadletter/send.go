@@ -2,14 +2,14 @@ package deadletter
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
+	"github.com/cenkalti/backoff/v4"
 	"github.com/segmentio/kafka-go"
 
 	"recstream/internal/postgres"
-	"recstream/internal/wait"
+	"recstream/producer"
 )
 
 // flush sends the letters that wait. What is begun is ended, whatever becomes of ctx; then ctx is looked at.
@@ -22,59 +22,124 @@ func (d *redriving) flush(ctx context.Context) error {
 	if d.audit == nil {
 		return d.wouldSend(ctx, batch)
 	}
-	if err := d.sendAudited(context.WithoutCancel(ctx), batch); err != nil {
+	before := d.report.Sent
+	if err := d.deliver(ctx, batch); err != nil {
 		return err
 	}
-	if d.Rate > 0 {
-		return wait.Until(ctx, d.started.Add(time.Duration(float64(d.report.Sent)/d.Rate*float64(time.Second))))
+	if sent := d.report.Sent - before; d.Rate > 0 && sent > 0 {
+		return d.clock.until(ctx, d.pace.after(sent, d.clock.now()))
 	}
 	return ctx.Err()
 }
 
-// sendAudited notes that letters are about to be sent, sends them in one transaction, and notes that they are. A batch
-// that is too large for a topic is halved.
-func (d *redriving) sendAudited(ctx context.Context, batch []outgoing) error {
-	batch, err := d.claim(ctx, batch)
-	if err != nil || len(batch) == 0 {
+// pace bounds how many letters leave a second. Time in which none left is not saved up.
+type pace struct {
+	rate float64
+	due  time.Time // from when on letters may leave
+}
+
+// after notes that letters have left, and returns when the next may.
+func (p *pace) after(letters int64, now time.Time) time.Time {
+	if p.due.Before(now) {
+		p.due = now
+	}
+	p.due = p.due.Add(time.Duration(float64(letters) / p.rate * float64(time.Second)))
+	return p.due
+}
+
+// deliver sends letters, and those again of which it is known that they were not sent, as long as a broker may be away.
+func (d *redriving) deliver(ctx context.Context, batch []outgoing) error {
+	return retry(ctx, d.Topic.Client, func() (err error) {
+		batch, err = d.attempt(context.WithoutCancel(ctx), batch)
 		return err
+	})
+}
+
+// attempt notes that letters are about to be sent, sends them in one transaction, and notes that they are. After a
+// failure that may pass it returns those that were not sent.
+func (d *redriving) attempt(ctx context.Context, batch []outgoing) (left []outgoing, err error) {
+	batch, err = d.claim(ctx, batch)
+	if err != nil || len(batch) == 0 {
+		return nil, final(err)
 	}
-	rows, records := make([]postgres.Redrive, len(batch)), make([]record, len(batch))
+	records := make([]producer.Record, len(batch))
 	for i := range batch {
-		rows[i], records[i] = batch[i].row, batch[i].record
+		records[i] = batch[i].record
+		records[i].Time = d.clock.now()
 	}
-	offsets, err := d.sender.send(ctx, records)
-	if tooLarge := errors.Is(err, kafka.MessageSizeTooLarge) || errors.Is(err, kafka.RecordListTooLarge); tooLarge {
-		return d.halve(ctx, batch, rows)
+	failure := d.courier.Send(ctx, records)
+	if failure == nil {
+		return nil, final(d.settleSent(ctx, batch, records))
 	}
-	if err != nil {
-		return fmt.Errorf("send letters back: %w", err) // their rows say sending: the next run finds out
+	if left, err = d.settleDoubtful(ctx, batch); err != nil {
+		return nil, final(fmt.Errorf("%w; before: %w", err, failure))
 	}
-	for i := range rows {
-		rows[i].State, rows[i].To.Offset = postgres.RedriveSent, offsets[i]
+	if len(left) == 0 {
+		return nil, nil
 	}
-	d.count(batch)
+	return left, fmt.Errorf("send letters back: %w", failure)
+}
+
+// final has an error end the run.
+func final(err error) error {
+	if err == nil {
+		return nil
+	}
+	return backoff.Permanent(err)
+}
+
+// settleSent notes that letters are sent, save those that their topic does not take.
+func (d *redriving) settleSent(ctx context.Context, batch []outgoing, records []producer.Record) error {
+	rows := make([]postgres.Redrive, len(batch))
+	for i := range batch {
+		rows[i] = batch[i].row
+		if records[i].TooLarge {
+			rows[i].State = postgres.RedriveAborted
+			d.report.skip(SkipTooLarge, batch[i].letter)
+			continue
+		}
+		rows[i].State, rows[i].To.Offset = postgres.RedriveSent, records[i].Offset
+		d.count(&batch[i])
+	}
 	return d.audit.Settle(ctx, rows)
 }
 
-func (d *redriving) halve(ctx context.Context, batch []outgoing, rows []postgres.Redrive) error {
-	for i := range rows {
-		rows[i].State = postgres.RedriveAborted
+// settleDoubtful finds out what became of letters whose transaction did not end well, and returns those that were not
+// sent.
+func (d *redriving) settleDoubtful(ctx context.Context, batch []outgoing) (left []outgoing, err error) {
+	settled, err := d.open(ctx)
+	if err != nil {
+		return nil, err
 	}
-	if err := d.audit.Settle(ctx, rows); err != nil {
-		return err
-	}
-	if len(batch) == 1 {
-		d.report.skip(SkipTooLarge, batch[0].letter)
-		return nil
+	states := map[string]postgres.RedriveState{}
+	for i := range settled {
+		states[settled[i].ID] = settled[i].State
 	}
 	for i := range batch {
-		batch[i].row.ID = newID()
-		batch[i].record.headers[len(batch[i].record.headers)-1].Value = []byte(batch[i].row.ID)
+		switch states[batch[i].row.ID] {
+		case postgres.RedriveSent:
+			d.count(&batch[i])
+		case postgres.RedriveAborted:
+			batch[i].rename()
+			left = append(left, batch[i])
+		case postgres.RedriveUnknown, postgres.RedriveSending:
+			d.report.skip(SkipUncertain, batch[i].letter)
+		}
 	}
-	if err := d.sendAudited(ctx, batch[:len(batch)/2]); err != nil {
+	return left, nil
+}
+
+// open fences whoever sent letters before, this run's own late requests too, and finds out what became of the letters
+// that were on their way. Only after it letters are claimed.
+func (d *redriving) open(ctx context.Context) (settled []postgres.Redrive, err error) {
+	err = retry(ctx, d.Topic.Client, func() (err error) {
+		d.courier, err = d.producer.OpenCourier(ctx, d.Name)
 		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("begin transactions as %s: %w", d.Name, err)
 	}
-	return d.sendAudited(ctx, batch[len(batch)/2:])
+	return settle(ctx, d.Topic.Client, d.audit)
 }
 
 // claim notes the ends of the partitions and who is about to be sent, and leaves out what may not.
@@ -82,7 +147,7 @@ func (d *redriving) claim(ctx context.Context, batch []outgoing) ([]outgoing, er
 	ends := map[target]int64{}
 	rows := make([]postgres.Redrive, len(batch))
 	for i := range batch {
-		to := target{batch[i].record.topic, batch[i].record.partition}
+		to := target{batch[i].record.Topic, batch[i].record.Partition}
 		if _, known := ends[to]; !known {
 			end, err := lookUpOffset(ctx, d.Topic.Client, to.topic, kafka.LastOffsetOf(to.partition), kafka.ReadUncommitted)
 			if err != nil {
@@ -108,14 +173,12 @@ func (d *redriving) claim(ctx context.Context, batch []outgoing) ([]outgoing, er
 	return kept, nil
 }
 
-func (d *redriving) count(sent []outgoing) {
-	for i := range sent {
-		d.report.Sent++
-		if sent[i].row.Mended {
-			d.report.Mended++
-		}
-		d.report.Groups.Add(sent[i].letter)
+func (d *redriving) count(sent *outgoing) {
+	d.report.Sent++
+	if sent.row.Mended {
+		d.report.Mended++
 	}
+	d.report.Groups.Add(sent.letter)
 }
 
 // wouldSend counts what a run would send. All letters are of one partition.
@@ -143,7 +206,7 @@ func (d *redriving) wouldSend(ctx context.Context, batch []outgoing) error {
 		if skip != "" {
 			d.report.skip(skip, out.letter)
 		} else {
-			d.count([]outgoing{out})
+			d.count(&out)
 		}
 	}
 	return ctx.Err()

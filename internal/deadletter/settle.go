@@ -10,15 +10,15 @@ import (
 
 	"recstream/consumer/committed"
 	"recstream/internal/postgres"
+	"recstream/schemas"
 )
 
-// settle finds out what became of the letters that another run had on its way when it was cut off. Its transaction is
-// over, so a letter was sent if a read_committed reader finds its id between where the partition ended before and where
-// it ends now.
-func settle(ctx context.Context, client *kafka.Client, audit *postgres.Redrives) (settled, uncertain int, err error) {
+// settle finds out what became of the letters that were on their way, and returns them. Their transaction is over, so a
+// letter was sent if a read_committed reader finds its id between where the partition ended before and where it ends now.
+func settle(ctx context.Context, client *kafka.Client, audit *postgres.Redrives) ([]postgres.Redrive, error) {
 	rows, err := audit.Unsettled(ctx)
 	if err != nil || len(rows) == 0 {
-		return 0, 0, err
+		return nil, err
 	}
 	byTarget := map[target][]*postgres.Redrive{}
 	for i := range rows {
@@ -27,17 +27,16 @@ func settle(ctx context.Context, client *kafka.Client, audit *postgres.Redrives)
 	}
 	for t, list := range byTarget {
 		if err := search(ctx, client, t, list); err != nil {
-			return 0, 0, fmt.Errorf("look in %s/%d for letters that were on their way: %w", t.topic, t.partition, err)
+			return nil, fmt.Errorf("look in %s/%d for letters that were on their way: %w", t.topic, t.partition, err)
 		}
 	}
-	for i := range rows {
-		if rows[i].State == postgres.RedriveUnknown {
-			uncertain++
-		} else {
-			settled++
-		}
-	}
-	return settled, uncertain, audit.Settle(ctx, rows)
+	return rows, audit.Settle(ctx, rows)
+}
+
+// target is a partition that letters go to.
+type target struct {
+	topic     string
+	partition int
 }
 
 // search sets the state of the redrives to one partition.
@@ -87,7 +86,7 @@ func findIDs(ctx context.Context, source committed.Partition, offset, end int64,
 				return err
 			}
 			for _, h := range r.Headers {
-				if found := byID[string(h.Value)]; h.Key == HeaderRedriveID && found != nil {
+				if found := byID[string(h.Value)]; h.Key == schemas.HeaderDLQRedriveID && found != nil {
 					found.State, found.To.Offset = postgres.RedriveSent, r.Offset
 				}
 			}

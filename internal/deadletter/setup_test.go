@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"strconv"
 	"testing"
@@ -14,6 +15,7 @@ import (
 
 	"recstream/internal/devstack"
 	"recstream/internal/postgres"
+	"recstream/producer"
 	"recstream/schemas"
 )
 
@@ -86,15 +88,69 @@ func newBench(t *testing.T) *bench {
 // write writes n letters of valid requests, r-0 and so on.
 func (b *bench) write(t *testing.T, n int, headers ...schemas.Header) {
 	t.Helper()
-	s, err := openSender(deadline(t), b.client, "test")
-	must(t, err)
-	var list []record
+	var list []producer.Record
 	for i := range n {
-		list = append(list, record{topic: letters, partition: i % 2, key: fmt.Appendf(nil, "k-%d", i), value: fmt.Appendf(nil, `{"request_id":"r-%d"}`, i),
-			headers: append(append([]schemas.Header{}, headers...), letterHeaders(requests, i%2, i)...)})
+		list = append(list, producer.Record{Topic: letters, Partition: i % 2, Key: fmt.Appendf(nil, "k-%d", i), Time: time.Now(),
+			Value:   fmt.Appendf(nil, `{"request_id":"r-%d"}`, i),
+			Headers: append(append([]schemas.Header{}, headers...), letterHeaders(requests, i%2, i)...)})
 	}
-	_, err = s.send(deadline(t), list)
+	b.send(t, list...)
+}
+
+// send writes records in one transaction, and returns the offset of the first.
+func (b *bench) send(t *testing.T, list ...producer.Record) int64 {
+	t.Helper()
+	must(t, b.courier(t, "test").Send(deadline(t), list))
+	return list[0].Offset
+}
+
+func (b *bench) courier(t *testing.T, name string) *producer.Courier {
+	t.Helper()
+	c, err := producer.New(producer.Config{Client: b.client, Timeout: fetchTimeout}).OpenCourier(deadline(t), name)
 	must(t, err)
+	return c
+}
+
+// fault has requests fail with an error that says nothing: before they are sent, or after, their answers lost.
+type fault struct {
+	*kafka.Transport
+	before, after func(kafka.Request) bool
+}
+
+var errLost = errors.New("the connection is lost")
+
+func (f *fault) RoundTrip(ctx context.Context, addr net.Addr, req kafka.Request) (kafka.Response, error) {
+	if f.before != nil && f.before(req) {
+		return nil, errLost
+	}
+	res, err := f.Transport.RoundTrip(ctx, addr, req)
+	if f.after != nil && f.after(req) {
+		return nil, errLost
+	}
+	return res, err
+}
+
+// isFor returns a test for requests of the type of R.
+func isFor[R kafka.Request](req kafka.Request) bool {
+	_, is := req.(R)
+	return is
+}
+
+// once returns a test that is true the first time that other is.
+func once(other func(kafka.Request) bool) func(kafka.Request) bool {
+	done := false
+	return func(req kafka.Request) bool {
+		is := !done && other(req)
+		done = done || is
+		return is
+	}
+}
+
+// through has what is sent from now on go through a fault.
+func (d *redriving) through(f *fault) {
+	f.Transport = d.Topic.Client.Transport.(*kafka.Transport)
+	d.producer = producer.New(producer.Config{Client: &kafka.Client{Addr: d.Topic.Client.Addr, Transport: f},
+		Timeout: fetchTimeout, TransactionTimeout: transactionTimeout})
 }
 
 func letterHeaders(topic string, partition, offset int) (list []schemas.Header) {

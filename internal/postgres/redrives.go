@@ -38,16 +38,16 @@ type Redrive struct {
 	To         schemas.Source // Offset is -1 where it is not known
 	ToEnd      int64          // where the partition ended before
 	State      RedriveState
-	Actor, Why string    // of the run; only where a redrive is read
+	Actor, Why string    // of the call that sent it; only where a redrive is read
 	BegunAt    time.Time // likewise
 }
 
-// RedriveRun is one call that sends letters back.
+// RedriveRun sends letters back, in one call, or in several where it was cut off.
 type RedriveRun struct {
 	ID         int64
 	StartedAt  time.Time
-	Actor, Why string
-	Selection  string // which letters, and how; a run that was cut off is continued by one with the same
+	Actor, Why string // of this call
+	Selection  string // which letters, and how, with absolute times: the next call with the same continues the run
 	Again      bool   // letters that earlier runs sent are sent once more
 	Sent       int    // by this run before it was cut off
 	Continued  bool
@@ -101,14 +101,19 @@ func (r *Redrives) Close() {
 	_ = r.conn.Hijack().Close(ctx) // the server ends it otherwise
 }
 
-// Begin starts a run, or continues the one with the same selection that was cut off.
+// continuedRun finds the run with a selection that was cut off less than a day ago. An older one is history: who gives the
+// same command then means to begin anew.
+const continuedRun = `SELECT id, started_at, (SELECT count(*) FROM redrives s WHERE s.run_id = r.id AND s.state IN ('sent', 'unknown'))
+	FROM redrive_runs r WHERE topic = $1 AND selection = $2 AND finished_at IS NULL
+	AND coalesce((SELECT max(s.begun_at) FROM redrives s WHERE s.run_id = r.id), started_at) > now() - interval '1 day'
+	ORDER BY id DESC LIMIT 1`
+
+// Begin starts a run, or continues the one with the same selection that was cut off less than a day ago.
 func (r *Redrives) Begin(ctx context.Context, run RedriveRun) (RedriveRun, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
 	run.Continued = true
-	err := r.conn.QueryRow(ctx, `SELECT r.id, r.started_at, (SELECT count(*) FROM redrives s WHERE s.run_id = r.id AND s.state IN ('sent', 'unknown'))
-		FROM redrive_runs r WHERE topic = $1 AND selection = $2 AND finished_at IS NULL ORDER BY id DESC LIMIT 1`,
-		r.topic, run.Selection).Scan(&run.ID, &run.StartedAt, &run.Sent)
+	err := r.conn.QueryRow(ctx, continuedRun, r.topic, run.Selection).Scan(&run.ID, &run.StartedAt, &run.Sent)
 	if errors.Is(err, pgx.ErrNoRows) {
 		run.Continued = false
 		err = r.conn.QueryRow(ctx, `INSERT INTO redrive_runs (actor, why, topic, selection) VALUES ($1, $2, $3, $4) RETURNING id, started_at`,
@@ -128,10 +133,10 @@ func (r *Redrives) Finish(ctx context.Context) error {
 }
 
 const claimRedrive = `INSERT INTO redrives (id, run_id, letter_topic, letter_partition, letter_offset, letter_at, repetition, reason,
-		from_topic, from_partition, from_offset, request_id, mended, redrives, to_topic, to_partition, to_end)
+		from_topic, from_partition, from_offset, request_id, mended, redrives, to_topic, to_partition, to_end, actor, why)
 	SELECT $1, $2, $3, $4, $5, $6,
 		(SELECT count(*) FROM redrives WHERE letter_topic = $3 AND letter_partition = $4 AND letter_offset = $5 AND letter_at = $6 AND state <> 'aborted'),
-		$7, $8, $9, $10, $11, $12, $13, $14, $15, $16
+		$7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $18, $19
 	WHERE NOT EXISTS (SELECT FROM redrives WHERE letter_topic = $3 AND letter_partition = $4 AND letter_offset = $5 AND letter_at = $6
 		AND state <> 'aborted' AND (NOT $17 OR run_id = $2 OR state = 'sending'))`
 
@@ -146,7 +151,7 @@ func (r *Redrives) Claim(ctx context.Context, list []Redrive) (claimed []bool, e
 		d := &list[i]
 		batch.Queue(claimRedrive, d.ID, r.run.ID, d.Letter.Topic, d.Letter.Partition, d.Letter.Offset, d.LetterAt, d.Reason,
 			d.From.Topic, d.From.Partition, d.From.Offset, textOrNull(d.RequestID), d.Mended, d.Redrives,
-			d.To.Topic, d.To.Partition, d.ToEnd, r.run.Again).
+			d.To.Topic, d.To.Partition, d.ToEnd, r.run.Again, r.run.Actor, r.run.Why).
 			Exec(func(tag pgconn.CommandTag) error { claimed[i] = tag.RowsAffected() == 1; return nil })
 	}
 	err = pgx.BeginFunc(ctx, r.conn, func(tx pgx.Tx) error { return tx.SendBatch(ctx, batch).Close() })
@@ -170,8 +175,8 @@ func (r *Redrives) Settle(ctx context.Context, list []Redrive) error {
 
 const selectRedrives = `SELECT d.id::text, d.run_id, d.letter_topic, d.letter_partition, d.letter_offset, d.letter_at, d.reason,
 	d.from_topic, d.from_partition, d.from_offset, coalesce(d.request_id, ''), d.mended, d.redrives,
-	d.to_topic, d.to_partition, coalesce(d.to_offset, -1), d.to_end, d.state, d.begun_at, r.actor, r.why
-	FROM redrives d JOIN redrive_runs r ON r.id = d.run_id `
+	d.to_topic, d.to_partition, coalesce(d.to_offset, -1), d.to_end, d.state, d.begun_at, d.actor, d.why
+	FROM redrives d `
 
 // Unsettled returns the letters of the topic of which it is not known whether they were sent. There are few: what
 // one run had on its way when it was cut off.

@@ -8,8 +8,8 @@ import (
 
 // cache keeps the values that were asked for last. What several ask for at once is made once.
 type cache[K comparable, V any] struct {
-	size int
-	make func(context.Context, K) (V, error)
+	size    int
+	produce func(context.Context, K) (V, error)
 
 	mu      sync.Mutex
 	entries map[K]*entry[V]
@@ -23,8 +23,8 @@ type entry[V any] struct {
 	used  int64
 }
 
-func newCache[K comparable, V any](size int, make func(context.Context, K) (V, error)) *cache[K, V] {
-	return &cache[K, V]{size: size, make: make, entries: map[K]*entry[V]{}}
+func newCache[K comparable, V any](size int, produce func(context.Context, K) (V, error)) *cache[K, V] {
+	return &cache[K, V]{size: size, produce: produce, entries: map[K]*entry[V]{}}
 }
 
 // get returns the value of a key. One that could not be had for a gap is not asked for again while it is kept; any
@@ -32,7 +32,7 @@ func newCache[K comparable, V any](size int, make func(context.Context, K) (V, e
 func (c *cache[K, V]) get(ctx context.Context, key K) (V, error) {
 	e, mine := c.entry(key)
 	if mine {
-		e.value, e.err = c.make(ctx, key)
+		e.value, e.err = c.produce(ctx, key)
 		if gap := (*gapError)(nil); e.err != nil && !errors.As(e.err, &gap) {
 			c.forget(key)
 		}

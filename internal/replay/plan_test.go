@@ -89,6 +89,7 @@ func TestLimits(t *testing.T) {
 		"all kept":       {Limits{2, 1, 0.9}, report, 0},
 		"differing":      {Limits{1, -1, -1}, report, 1},
 		"irreproducible": {Limits{-1, 0, -1}, report, 1},
+		"lost":           {Limits{-1, 0, -1}, newReport(&row, &Plan{}, &Figures{Lost: 1}), 1},
 		"overlap":        {Limits{-1, -1, 0.91}, report, 1},
 		"all":            {Limits{0, 0, 1}, report, 3},
 		"of nothing":     {Limits{0, 0, 0}, newReport(&row, &Plan{}, &Figures{}), 1},

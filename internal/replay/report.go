@@ -196,7 +196,7 @@ func Sum(codes map[string]int64) (sum int64) {
 // Limits are what a report may show at the most before a replay counts as failed. A negative limit is none.
 type Limits struct {
 	Differing      int64   // requests that are compared and not reproduced to the byte
-	Irreproducible int64   // requests that cannot be compared, for a cause
+	Irreproducible int64   // requests that cannot be compared, for a cause, and events that were lost before they were read
 	Overlap        float64 // least mean overlap of all items
 }
 
@@ -205,7 +205,7 @@ func (l Limits) Exceeded(r *Report) (list []string) {
 	if n := r.Differing(); l.Differing >= 0 && n > l.Differing {
 		list = append(list, fmt.Sprintf("%d requests differ, at most %d may", n, l.Differing))
 	}
-	if n := Sum(r.Irreproducible); l.Irreproducible >= 0 && n > l.Irreproducible {
+	if n := Sum(r.Irreproducible) + r.Lost; l.Irreproducible >= 0 && n > l.Irreproducible {
 		list = append(list, fmt.Sprintf("%d requests cannot be reproduced, at most %d may be so", n, l.Irreproducible))
 	}
 	switch {

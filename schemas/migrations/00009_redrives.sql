@@ -10,14 +10,14 @@ CREATE TABLE redrive_runs (
     selection   text        NOT NULL
 );
 CREATE INDEX redrive_runs_unfinished ON redrive_runs (topic, selection) WHERE finished_at IS NULL;
-COMMENT ON TABLE  redrive_runs             IS 'Every call of recstream dlq redrive that was not a dry run. A call that was cut off is continued by the next with the same selection.';
+COMMENT ON TABLE  redrive_runs             IS 'Every run of recstream dlq redrive that was not a dry run. One that was cut off less than a day ago is continued by the next call with the same selection.';
 COMMENT ON COLUMN redrive_runs.id          IS 'Number of the run.';
 COMMENT ON COLUMN redrive_runs.started_at  IS 'When it began.';
 COMMENT ON COLUMN redrive_runs.finished_at IS 'When it was through with its selection; null if it was cut off, or is running.';
 COMMENT ON COLUMN redrive_runs.actor       IS 'Who began it.';
-COMMENT ON COLUMN redrive_runs.why         IS 'Why, as they said.';
+COMMENT ON COLUMN redrive_runs.why         IS 'Why, as they said. Each row of redrives has who sent it, and why: another may have continued the run.';
 COMMENT ON COLUMN redrive_runs.topic       IS 'The topic of dead letters.';
-COMMENT ON COLUMN redrive_runs.selection   IS 'Which letters were chosen and how they were sent: the flags of the command line.';
+COMMENT ON COLUMN redrive_runs.selection   IS 'Which letters were chosen and how they were sent: the flags of the command line, ages as times.';
 
 CREATE TABLE redrives (
     id               uuid PRIMARY KEY,
@@ -34,6 +34,8 @@ CREATE TABLE redrives (
     request_id       text,
     mended           boolean     NOT NULL,
     redrives         integer     NOT NULL CHECK (redrives > 0),
+    actor            text        NOT NULL,
+    why              text        NOT NULL,
     to_topic         text        NOT NULL,
     to_partition     integer     NOT NULL,
     to_offset        bigint,
@@ -50,7 +52,7 @@ CREATE INDEX redrives_sending ON redrives (letter_topic) WHERE state = 'sending'
 CREATE INDEX redrives_run ON redrives (run_id);
 COMMENT ON TABLE  redrives                  IS 'Every dead letter that was sent back, or was about to be. A row is written before the letter is sent and settled after it.';
 COMMENT ON COLUMN redrives.id               IS 'Id of the redrive: the header dlq_redrive_id of the event that was sent.';
-COMMENT ON COLUMN redrives.run_id           IS 'The run that sent it (redrive_runs.id): who, and why.';
+COMMENT ON COLUMN redrives.run_id           IS 'The run that sent it (redrive_runs.id).';
 COMMENT ON COLUMN redrives.letter_topic     IS 'The dead letter: its topic,';
 COMMENT ON COLUMN redrives.letter_partition IS 'partition';
 COMMENT ON COLUMN redrives.letter_offset    IS 'and offset.';
@@ -63,6 +65,8 @@ COMMENT ON COLUMN redrives.from_offset      IS 'and offset.';
 COMMENT ON COLUMN redrives.request_id       IS 'Request id of the event as it was sent back; null where it has none.';
 COMMENT ON COLUMN redrives.mended           IS 'True: it was sent back with another value or key.';
 COMMENT ON COLUMN redrives.redrives         IS 'How often the event was sent back so far, this time included: the header dlq_redrives.';
+COMMENT ON COLUMN redrives.actor            IS 'Who sent it back.';
+COMMENT ON COLUMN redrives.why              IS 'Why, as they said.';
 COMMENT ON COLUMN redrives.to_topic         IS 'Where it was sent: topic,';
 COMMENT ON COLUMN redrives.to_partition     IS 'partition';
 COMMENT ON COLUMN redrives.to_offset        IS 'and offset; null while that is not known.';

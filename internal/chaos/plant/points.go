@@ -38,25 +38,22 @@ const (
 
 // The points of feedback: where its way is another, and where it is its own transaction.
 const (
-	FeedbackAfterFetch         Point = feedbackPrefix + AfterFetch
-	FeedbackBeforeStore        Point = feedbackPrefix + BeforeStore
-	FeedbackFenced             Point = feedbackPrefix + Fenced
-	FeedbackWritten            Point = feedbackPrefix + written
-	FeedbackBeforeCommit       Point = feedbackPrefix + BeforeCommit
-	FeedbackAfterCommit        Point = feedbackPrefix + AfterCommit
-	FeedbackBeforePublish      Point = feedbackPrefix + BeforePublish
-	FeedbackBeforeEnd          Point = feedbackPrefix + BeforeEnd // of a transaction with dead letters
-	FeedbackAfterEnd           Point = feedbackPrefix + AfterEnd
-	FeedbackBeforeOffsetCommit Point = feedbackPrefix + beforeOffsetCommit // of a batch without dead letters
-	FeedbackAfterOffsetCommit  Point = feedbackPrefix + afterOffsetCommit
+	FeedbackAfterFetch    Point = feedbackPrefix + AfterFetch
+	FeedbackBeforeStore   Point = feedbackPrefix + BeforeStore
+	FeedbackFenced        Point = feedbackPrefix + Fenced
+	FeedbackWritten       Point = feedbackPrefix + written
+	FeedbackBeforeCommit  Point = feedbackPrefix + BeforeCommit
+	FeedbackAfterCommit   Point = feedbackPrefix + AfterCommit
+	FeedbackBeforePublish Point = feedbackPrefix + BeforePublish
+	FeedbackOffsetInTxn   Point = feedbackPrefix + OffsetInTxn
+	FeedbackBeforeEnd     Point = feedbackPrefix + BeforeEnd
+	FeedbackAfterEnd      Point = feedbackPrefix + AfterEnd
 )
 
 const (
 	feedbackPrefix = "feedback."
 
-	written            Point = "store.written" // in the transaction: the rows of outcomes are inserted
-	beforeOffsetCommit Point = "commit.before" // OffsetCommit is about to be sent
-	afterOffsetCommit  Point = "commit.after"
+	written Point = "store.written" // in the transaction: the rows of outcomes are inserted
 )
 
 var points = []Point{
@@ -65,7 +62,7 @@ var points = []Point{
 	BeforeStore, Fenced, Copying, BeforeCommit, AfterCommit, BeforePublish,
 	PartitionsAdded, BeforeProduce, AfterProduce, OffsetsAdded, OffsetInTxn, BeforeEnd, AfterEnd, AfterPublish,
 	FeedbackAfterFetch, FeedbackBeforeStore, FeedbackFenced, FeedbackWritten, FeedbackBeforeCommit, FeedbackAfterCommit,
-	FeedbackBeforePublish, FeedbackBeforeEnd, FeedbackAfterEnd, FeedbackBeforeOffsetCommit, FeedbackAfterOffsetCommit,
+	FeedbackBeforePublish, FeedbackOffsetInTxn, FeedbackBeforeEnd, FeedbackAfterEnd,
 }
 
 // Points returns all points.

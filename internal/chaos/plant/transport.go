@@ -45,7 +45,6 @@ var around = map[protocol.ApiKey]struct{ before, after Point }{
 	protocol.AddOffsetsToTxn:    {"", OffsetsAdded},
 	protocol.TxnOffsetCommit:    {"", OffsetInTxn},
 	protocol.EndTxn:             {BeforeEnd, AfterEnd},
-	protocol.OffsetCommit:       {beforeOffsetCommit, afterOffsetCommit},
 }
 
 // reaching is a round trip with the points around it.
