@@ -6,11 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
 
+	"recstream/consumer/committed"
 	"recstream/internal/catalogfile"
 	"recstream/internal/config"
 	"recstream/internal/demo"
@@ -113,24 +115,53 @@ func (s *demoStack) serve(ctx context.Context) (stop func() error, err error) {
 	}
 }
 
-// topicCounts returns the number of records in the topics.
+// topicCounts returns the number of records in the topics, as readers of committed records see them.
 func (s *demoStack) topicCounts(ctx context.Context, topics ...string) (map[string]int, error) {
 	transport, err := kafkaconn.NewTransport(s.cfg.Kafka)
 	if err != nil {
 		return nil, err
 	}
 	defer transport.CloseIdleConnections()
+	client := kafkaconn.NewClient(s.cfg.Kafka, transport)
 	counts := map[string]int{}
 	for _, topic := range topics {
-		ends, err := endOffsets(ctx, kafkaconn.NewClient(s.cfg.Kafka, transport), topic)
+		ends, err := endOffsets(ctx, client, topic)
 		if err != nil {
 			return nil, err
 		}
-		for _, end := range ends {
-			counts[topic] += int(end)
+		for partition, end := range ends {
+			source := committed.Partition{Client: client, Topic: topic, Number: partition, MaxBytes: 1 << 20, Timeout: client.Timeout}
+			n, err := countRecords(ctx, source, end)
+			if err != nil {
+				return nil, fmt.Errorf("count the records of %s/%d: %w", topic, partition, err)
+			}
+			counts[topic] += n
 		}
 	}
 	return counts, nil
+}
+
+// countRecords counts a partition's records up to an offset.
+func countRecords(ctx context.Context, source committed.Partition, end int64) (n int, err error) {
+	for offset := int64(0); offset < end; {
+		records, err := source.Fetch(ctx, offset, fetchWait)
+		if err != nil {
+			return n, err
+		}
+		for {
+			r, err := records.Read()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				return n, err
+			}
+			committed.Discard(r)
+			n++
+		}
+		offset = records.Next()
+	}
+	return n, nil
 }
 
 // await looks until a query counts to n, or has not come further for as long as patience, and returns its count.
