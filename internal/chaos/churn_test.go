@@ -15,8 +15,8 @@ import (
 const most = 6
 
 // TestChurn has instances join and leave, gracefully and by a kill, and fall silent for longer than their session and
-// come back as if nothing had happened. Every third time all workers are slow meanwhile: the ledger is locked, so
-// that each has a batch in hand when its partitions go to others.
+// come back as if nothing had happened. Every third time all workers are slow meanwhile: the ledger is locked, and each
+// partition has a batch in hand that waits for it when the group changes.
 func TestChurn(t *testing.T) {
 	t.Parallel()
 	s := open(t, setup{partitions: most})
@@ -30,6 +30,7 @@ func TestChurn(t *testing.T) {
 		unlock := func() {}
 		if r.faults%3 == 1 {
 			unlock = r.lockLedger(t)
+			r.awaitBlocked(t)
 		}
 		r.churn(t, unlock)
 	}

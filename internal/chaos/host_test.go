@@ -175,6 +175,7 @@ func TestPostgresDiskFull(t *testing.T) {
 // again.
 func TestKafkaDiskFull(t *testing.T) {
 	t.Parallel()
+	onlyThorough(t, "a Kafka of its own")
 	d := newDisk(t, 800<<20)
 	s := open(t, setup{ownKafka: true, kafkaDir: d.dir})
 	r := s.begin(t, "11", "Kafka: disk full")

@@ -26,6 +26,7 @@ func (r *run) finish(t *testing.T, requests, faults int) {
 	if err := readers.Verify(within(t, patience), strings.Join(r.brokers, ","), r.topics().Results, r.readers...); err != nil {
 		t.Error(err)
 	}
+	r.mustHaveSeen(t)
 	violations := r.judge(t)
 	r.requests, r.violations, r.took = int(r.sent.Load()), len(violations), time.Since(r.began)
 	table.add(r.report)
@@ -34,6 +35,18 @@ func (r *run) finish(t *testing.T, requests, faults int) {
 		t.Errorf("seed %d, history in %s:\n%s", *seed, r.path("history.jsonl.gz"), history.Report(violations, 5))
 	}
 }
+
+// mustHaveSeen fails the test unless the watch has seen a good part of the run: one that was blind sees nothing go
+// back. Faults take servers away for some of the time, and a look at a slow machine takes a while.
+func (r *run) mustHaveSeen(t *testing.T) {
+	t.Helper()
+	if least := 2 + int(time.Since(r.began)/leastLooks); r.watch.Looks() < least {
+		t.Errorf("%d looks at offsets and fences succeeded, want %d at the least in %s", r.watch.Looks(), least, time.Since(r.began))
+	}
+}
+
+// leastLooks is how often a look at the progress is to succeed, on average over a run with servers away.
+const leastLooks = 5 * time.Second
 
 // settle publishes what is missing to so many requests and waits until all that was published is committed and
 // fenced.
@@ -95,14 +108,14 @@ func (r *run) collect(t *testing.T) *history.History {
 
 // gaps returns the events that the service says it had to pass over.
 func (r *run) gaps(ctx context.Context) (list []history.Gap, err error) {
-	rows, err := r.db.Query(ctx, `SELECT topic, partition, from_offset, to_offset FROM stream_gaps`)
+	rows, err := r.db.Query(ctx, `SELECT topic, partition, from_offset, to_offset, reason FROM stream_gaps`)
 	if err != nil {
 		return nil, fmt.Errorf("read gaps: %w", err)
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var g history.Gap
-		if err := rows.Scan(&g.Topic, &g.Partition, &g.From, &g.To); err != nil {
+		if err := rows.Scan(&g.Topic, &g.Partition, &g.From, &g.To, &g.Reason); err != nil {
 			return nil, fmt.Errorf("read gaps: %w", err)
 		}
 		list = append(list, g)

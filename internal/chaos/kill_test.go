@@ -9,27 +9,40 @@ import (
 // Each kill comes while the group is at work: it has committed something since the kill before.
 func TestKillAtRandom(t *testing.T) {
 	t.Parallel()
-	s := open(t, setup{})
-	r := s.begin(t, "1", "SIGKILL at random")
+	r := open(t, setup{}).begin(t, "1", "SIGKILL at random")
 	r.read(t)
+	r.killAtRandom(t, 200, 100_000)
+}
+
+// TestKillAtLeastOnce does the same to instances that may write a result again: nothing else is allowed to them. That
+// readers see each once is no promise then.
+func TestKillAtLeastOnce(t *testing.T) {
+	t.Parallel()
+	r := open(t, setup{atLeastOnce: true}).begin(t, "1", "SIGKILL at random, at_least_once")
+	r.killAtRandom(t, 50, 25_000)
+}
+
+// killAtRandom kills the scaled part of so many instances, with at least the scaled part of so many requests.
+func (r *run) killAtRandom(t *testing.T, kills, requests int) {
+	t.Helper()
 	for range 3 {
-		s.serve(t)
+		r.serve(t)
 	}
 	r.publish(t, 500)
-	for kills := share(200); r.faults < kills; {
+	for r.faults < share(kills) {
 		r.advance(t, 25)
 		r.pause(500 * time.Millisecond)
-		alive := s.living()
+		alive := r.living()
 		if len(alive) > 2 && (len(alive) == 4 || r.rng.IntN(2) == 0) {
 			r.killOne(t, alive)
 			continue
 		}
-		s.serve(t)
+		r.serve(t)
 	}
-	for len(s.living()) < 2 {
-		s.serve(t)
+	for len(r.living()) < 2 {
+		r.serve(t)
 	}
-	r.finish(t, share(100_000), share(200))
+	r.finish(t, share(requests), share(kills))
 }
 
 // killOne kills any of the instances.

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -14,7 +15,7 @@ import (
 )
 
 var (
-	scale = flag.Float64("faults.scale", 0.02, "share of the full counts of faults and requests")
+	scale = flag.Float64("faults.scale", 0.01, "share of the full counts of faults and requests")
 	seed  = flag.Uint64("faults.seed", 0, "what faults and workloads are drawn from; 0 chooses a seed")
 	keep  = flag.String("faults.keep", os.TempDir(), "directory for the histories and logs of runs that failed")
 )
@@ -24,6 +25,10 @@ func TestMain(m *testing.M) {
 	if *seed == 0 {
 		*seed = rand.Uint64()
 	}
+	if err := sideBySide(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
+	}
 	fmt.Printf("faults: seed %d, scale %g\n", *seed, *scale)
 	status := m.Run()
 	shared.close()
@@ -31,6 +36,19 @@ func TestMain(m *testing.M) {
 		table.print()
 	}
 	os.Exit(status)
+}
+
+// atATime is how many scenarios run side by side: they wait for most of their time.
+const atATime = 4
+
+// sideBySide has so many scenarios run side by side, unless the command line says how many.
+func sideBySide() (err error) {
+	said := false
+	flag.Visit(func(f *flag.Flag) { said = said || f.Name == "test.parallel" })
+	if !said {
+		err = flag.Set("test.parallel", strconv.Itoa(atATime))
+	}
+	return err
 }
 
 // share returns the scaled part of a full count, at least one.
@@ -44,6 +62,14 @@ func scaledTime(full time.Duration) time.Duration {
 // thorough reports whether the share is large enough for what takes longer to set up than a short run lasts, such as
 // several brokers where one will do.
 func thorough() bool { return *scale >= 0.1 }
+
+// onlyThorough leaves a test out of a short run, for what it needs.
+func onlyThorough(t *testing.T, what string) {
+	t.Helper()
+	if !thorough() {
+		t.Skipf("a short run has no time for %s: see make test-faults", what)
+	}
+}
 
 // report says what one scenario came to.
 type report struct {

@@ -16,6 +16,7 @@ import (
 // and by a pause of the broker that coordinates the group. Kafka goes on with the other two.
 func TestLeadersMove(t *testing.T) {
 	t.Parallel()
+	onlyThorough(t, "three brokers")
 	s := open(t, setup{cluster: true})
 	r := s.begin(t, "4", "Kafka: leaders and coordinators move")
 	r.read(t)

@@ -31,6 +31,7 @@ var planted = map[plant.Bug]struct {
 	plant.RedeliveredScoredAnew:  {killedAt(plant.BeforePublish, 2), codes(history.ResultDiffersFromRow)},
 	plant.RepeatsDecidedAnew:     {calm, codes(history.ResultsDiffer)},
 	plant.RepeatAnsweredAsOwn:    {calm, codes(history.ResultsDiffer)},
+	plant.FeedbackAppliedTwice:   {calm, codes(history.ProfileWrong)},
 
 	plant.PositionKept:             {rebalanced, codes(history.LostRow, history.WrongGap)},
 	plant.PositionBeforeProducerID: {overtaken, codes(history.DoubledResult)},
@@ -192,7 +193,7 @@ func faultAt(point plant.Point, at int, do plant.Action) []string {
 
 // killedAt has the instance die when it has reached a point so often, and another one take over.
 func killedAt(point plant.Point, at int) provocation {
-	return provocation{name: fmt.Sprintf("killed at %s", point), ground: ground{partitions: 1}, faults: 1, provoke: func(t *testing.T, r *run, env []string) {
+	return provocation{name: fmt.Sprintf("killed at %s, time %d", point, at), ground: ground{partitions: 1}, faults: 1, provoke: func(t *testing.T, r *run, env []string) {
 		i := r.serve(t, slices.Concat(env, faultAt(point, at, plant.Kill))...)
 		r.mustDieAt(t, i, point)
 		r.serve(t, env...)
@@ -214,7 +215,7 @@ func (r *run) mustDieAt(t *testing.T, i *instance, point plant.Point) {
 
 // failingAt has an operation fail once, or its answer be lost.
 func failingAt(point plant.Point, at int) provocation {
-	return provocation{name: fmt.Sprintf("failing at %s", point), ground: ground{partitions: 1}, faults: 1, provoke: func(t *testing.T, r *run, env []string) {
+	return provocation{name: fmt.Sprintf("failing at %s, time %d", point, at), ground: ground{partitions: 1}, faults: 1, provoke: func(t *testing.T, r *run, env []string) {
 		i := r.serve(t, slices.Concat(env, faultAt(point, at, plant.Fail))...)
 		i.awaitLog(t, plant.PointReached(point))
 		r.struck("instance %d failed at %s", i.number, point)

@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -40,6 +41,19 @@ type run struct {
 	sent      atomic.Int64
 }
 
+// some returns a random part of a list, in random order: all of it, or, in a short run, as many as it has time for.
+func some[T any](r *run, list []T) []T {
+	list = slices.Clone(list)
+	r.rng.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	if thorough() {
+		return list
+	}
+	return list[:min(len(list), shortList)]
+}
+
+// shortList is how much of a list a short run takes.
+const shortList = 12
+
 // lookEvery is how often the progress of groups is looked at.
 const lookEvery = 25 * time.Millisecond
 
@@ -51,7 +65,8 @@ func (s *stage) begin(t *testing.T, class, name string) *run {
 	r.kafkaView, err = collect.Dial(s.own(), s.direct()...)
 	need(t, err)
 	t.Cleanup(r.kafkaView.Close)
-	r.observer = collect.NewObserver(r.kafkaView, s.db, history.Run{Name: t.Name(), Seed: *seed, Topics: s.topics(), Groups: s.groups()})
+	r.observer = collect.NewObserver(r.kafkaView, s.db, history.Run{Name: t.Name(), Seed: *seed, AtLeastOnce: s.atLeastOnce,
+		Topics: s.topics(), Groups: s.groups(), HalfLife: halfLife})
 	r.watch = r.observer.Watch(lookEvery)
 	t.Cleanup(func() { r.endWatch() })
 	r.publisher, err = workload.NewPublisher(s.own(), s.direct()...)
@@ -156,13 +171,18 @@ func (l *load) end() error {
 
 // send publishes the next events of the workload. One goroutine at a time may.
 func (r *run) send(ctx context.Context, n int) error {
+	return r.publisher.Publish(ctx, r.take(n)...)
+}
+
+// take makes the next events of the workload, which are to be published.
+func (r *run) take(n int) []history.Published {
 	events := r.generator.Take(n)
 	for i := range events {
 		if events[i].Topic == r.topics().Requests {
 			r.sent.Add(1)
 		}
 	}
-	return r.publisher.Publish(ctx, events...)
+	return events
 }
 
 // sendRequests publishes until there are so many requests in all.

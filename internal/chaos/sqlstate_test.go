@@ -26,8 +26,7 @@ func TestSQLStates(t *testing.T) {
 	s.serve(t)
 	s.serve(t)
 	r.publish(t, 200)
-	all := slices.Repeat(refusals, share(10))
-	r.rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	all := some(r, slices.Repeat(refusals, share(10)))
 	for _, c := range all {
 		r.advance(t, 1)
 		r.refuse(t, c)

@@ -34,6 +34,7 @@ type setup struct {
 	partitions    int    // of each topic; default 4
 	postgresDir   string // of the data of a Postgres of its own; empty is one that is made
 	kafkaDir      string // likewise, of one broker
+	atLeastOnce   bool   // instances run with that guarantee, and are judged by it
 	env           []string
 }
 
@@ -219,6 +220,9 @@ func (s *stage) groups() history.Groups {
 // sessionTimeout is how long a member of the group may be silent. Short, so that kills are noticed soon.
 const sessionTimeout = 3 * time.Second
 
+// halfLife is that of profiles and popularity: so long that no feedback of a run fades away.
+const halfLife = 365 * 24 * time.Hour
+
 // setEnvironment configures the program: small batches, so that there are many moments between two steps, and
 // timeouts as short as a busy machine can keep.
 func (s *stage) setEnvironment(database string) {
@@ -236,7 +240,12 @@ func (s *stage) setEnvironment(database string) {
 		"RECSTREAM_CONSUMER_BATCH_RECORDS=25",
 		"RECSTREAM_DATABASE_URL="+database,
 		"RECSTREAM_MODEL_PATH=../demo/data/model.txt",
+		"RECSTREAM_PROFILES_HALF_LIFE="+halfLife.String(),
+		"RECSTREAM_POPULARITY_HALF_LIFE="+halfLife.String(),
 	)
+	if s.atLeastOnce {
+		s.env = append(s.env, "RECSTREAM_DELIVERY=at_least_once")
+	}
 	s.env = append(s.env, s.setup.env...)
 }
 

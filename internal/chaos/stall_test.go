@@ -8,25 +8,28 @@ import (
 	"testing"
 	"time"
 
+	"recstream/internal/chaos/history"
 	"recstream/internal/chaos/workload"
 )
 
 // The full size of a stall, and what memory an instance may need more than it needed at work before it: as much as
-// whole batches of large events, and a garbage collector that is late, come to, and nothing that grows with the
-// backlog.
+// batches in hand, and a garbage collector that is late, come to, and nothing that grows with the backlog.
 const (
 	stallTime   = 10 * time.Minute
 	stallEvents = 1_000_000
-	stallMemory = 128 << 20
+	stallMemory = 96 << 20
 )
+
+// backlogBytes is how much a backlog comes to, however few its events are: what gathers it in memory is found.
+const backlogBytes = 3 * stallMemory
 
 // TestPostgresStalls has Postgres fall silent while events come on, and sees that they are not gathered in memory.
 func TestPostgresStalls(t *testing.T) {
 	t.Parallel()
-	s := open(t, setup{ownPostgres: true, env: []string{"RECSTREAM_CONSUMER_BATCH_RECORDS=1000"}})
+	s := open(t, setup{ownPostgres: true, env: []string{"RECSTREAM_CONSUMER_BATCH_RECORDS=500"}})
 	r := s.beginStall(t, "Postgres stalls")
 	i := s.serve(t)
-	need(t, r.send(t.Context(), stallWarmUp))
+	r.sendHeavy(t, min(stallWarmUp, share(stallEvents)/4))
 	need(t, r.observer.AwaitEnd(within(t, patience)))
 	memory := i.weigh()
 	defer memory.end()
@@ -38,7 +41,7 @@ func TestPostgresStalls(t *testing.T) {
 		t.Fatal("Postgres answers although it was paused")
 	}
 	began := time.Now()
-	behind := r.sendMany(t, share(stallEvents))
+	behind := r.sendHeavy(t, share(stallEvents))
 	r.outlast(t, began)
 	need(t, s.postgres.Resume())
 	r.struck("Postgres was silent for %s, %d events came meanwhile", time.Since(began), behind)
@@ -50,17 +53,17 @@ func TestPostgresStalls(t *testing.T) {
 // TestKafkaStalls has Kafka fall silent with most events of a backlog unread.
 func TestKafkaStalls(t *testing.T) {
 	t.Parallel()
-	s := open(t, setup{ownKafka: true, env: []string{"RECSTREAM_CONSUMER_BATCH_RECORDS=1000"}})
+	s := open(t, setup{ownKafka: true, env: []string{"RECSTREAM_CONSUMER_BATCH_RECORDS=500"}})
 	r := s.beginStall(t, "Kafka stalls")
 	i := s.serve(t)
-	need(t, r.send(t.Context(), stallWarmUp))
+	r.sendHeavy(t, min(stallWarmUp, share(stallEvents)/4))
 	need(t, r.observer.AwaitEnd(within(t, patience)))
 	memory := i.weigh()
 	defer memory.end()
 	atWork := memory.most()
 
 	unlock := r.lockLedger(t) // so that the backlog is still one when Kafka stalls
-	behind := r.sendMany(t, share(stallEvents))
+	behind := r.sendHeavy(t, share(stallEvents))
 	need(t, s.kafka.Pause())
 	t.Cleanup(func() { _ = s.kafka.Resume() })
 	unlock()
@@ -76,7 +79,7 @@ func TestKafkaStalls(t *testing.T) {
 	r.finish(t, 0, 1)
 }
 
-// stallWarmUp is how many events an instance works through before a stall.
+// stallWarmUp is how many events an instance works through before a stall at the most.
 const stallWarmUp = 4000
 
 func (s *stage) beginStall(t *testing.T, name string) *run {
@@ -87,12 +90,26 @@ func (s *stage) beginStall(t *testing.T, name string) *run {
 	return r
 }
 
-// sendMany publishes so many events, many at a time, and returns how many there are.
-func (r *run) sendMany(t *testing.T, n int) int {
+// sendHeavy publishes so many events, many at a time, and returns how many there are. Each has a header that makes a
+// backlog as heavy as it is to be, of bytes that cannot be compressed: pieces of one store, so that they take this
+// process no memory.
+func (r *run) sendHeavy(t *testing.T, n int) int {
 	t.Helper()
-	const atOnce = 2000
+	const atOnce = 1000
+	size := backlogBytes / share(stallEvents)
+	store := make([]byte, 2<<20+size)
+	for i := range store {
+		store[i] = byte(r.rng.Uint32())
+	}
 	for left := n; left > 0; left -= atOnce {
-		need(t, r.send(t.Context(), min(left, atOnce)))
+		events := r.take(min(left, atOnce))
+		for i := range events {
+			at := r.rng.IntN(len(store) - size)
+			if e := &events[i]; !e.Large {
+				e.Headers = append(e.Headers, history.Header{Key: "ballast", Value: store[at : at+size]})
+			}
+		}
+		need(t, r.publisher.Publish(t.Context(), events...))
 	}
 	return n
 }

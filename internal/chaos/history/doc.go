@@ -10,6 +10,8 @@
 //	emissions.go    both views of the results topic; repeats and redeliveries have the same bytes; order per key
 //	rejections.go   every bad event has one dead letter and, where its id is readable, one rejected result
 //	feedback.go     every feedback has one outcome
+//	recount.go      profiles and popularity are what the feedback comes to, each counted once
+//	gaps.go         what was passed over is what retention deleted, and was not answered
 //	progress.go     offsets and fences only go forward, and end at the end of the log
 //	violation.go    what can be wrong, by a stable code
 //

@@ -3,6 +3,7 @@ package history_test
 import (
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"recstream/internal/chaos/history"
 	"recstream/internal/chaos/workload"
 	"recstream/schemas"
+	"recstream/scoring/profile"
 )
 
 const (
@@ -20,12 +22,15 @@ const (
 	observeEach = 20 // events
 	runID       = 0
 	replayID    = 7
-	gapEnd      = 5 // the first partition of requests was read too late
+	gapEnd      = 5 // the first partitions of both topics were read too late
+	gapStored   = 2 // up to there they had been read in time and stored, and not published
+	halfLife    = 1000 * time.Hour
 )
 
 var (
 	topics = history.Topics{Requests: "requests", Feedback: "feedback", Results: "results", DeadLetters: "dead-letters"}
 	groups = history.Groups{Requests: "group", Feedback: "group-feedback"}
+	items  = []string{"a", "b", "c"}
 	epoch  = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 )
 
@@ -37,17 +42,21 @@ type fabricator struct {
 	ends    map[history.Place]int64 // of all logs, by the place of offset 0
 	fences  map[history.Place]int64
 	decided map[string]*schemas.Decision
+	users   map[string]*schemas.Profile
+	watched map[string]history.Popularity // by item and context
 }
 
 // fabricate returns the history of n events.
 func fabricate(t testing.TB, seed uint64, n int) *history.History {
 	t.Helper()
 	f := &fabricator{rng: rand.New(rand.NewPCG(seed, 0)), ends: map[history.Place]int64{}, fences: map[history.Place]int64{},
-		decided: map[string]*schemas.Decision{}}
-	f.Run = history.Run{Name: "fabricated", Seed: seed, ID: runID, Topics: topics, Groups: groups}
-	f.Gaps = []history.Gap{{Topic: topics.Requests, Partition: 0, From: 0, To: gapEnd}}
+		decided: map[string]*schemas.Decision{}, users: map[string]*schemas.Profile{}, watched: map[string]history.Popularity{}}
+	f.Run = history.Run{Name: "fabricated", Seed: seed, ID: runID, Topics: topics, Groups: groups, HalfLife: halfLife}
+	for _, topic := range []string{topics.Requests, topics.Feedback} {
+		f.Gaps = append(f.Gaps, history.Gap{Topic: topic, Partition: 0, From: 0, To: gapEnd, Reason: history.Retention})
+	}
 	f.Notes = []history.Note{{At: epoch, Text: "made up"}}
-	g := workload.New(workload.Options{Seed: seed, Topics: topics, Items: []string{"a", "b", "c"}, Feedback: 0.2, Bad: 0.2, Repeats: 0.2, Heavy: -1})
+	g := workload.New(workload.Options{Seed: seed, Topics: topics, Items: items, Feedback: 0.2, Bad: 0.2, Repeats: 0.2, Heavy: -1})
 	for i, p := range g.Take(n) {
 		f.handle(p, epoch.Add(time.Duration(i)*time.Millisecond))
 		if i%observeEach == 0 {
@@ -55,10 +64,11 @@ func fabricate(t testing.TB, seed uint64, n int) *history.History {
 		}
 	}
 	f.observe()
+	f.recount()
 	for _, topic := range []string{topics.Requests, topics.Feedback} {
 		for p := range partitions {
 			l := history.Log{Topic: topic, Partition: p, End: f.ends[history.Place{Topic: topic, Partition: p}]}
-			if topic == topics.Requests && p == 0 {
+			if p == 0 {
 				l.First = gapEnd
 			}
 			f.Logs = append(f.Logs, l)
@@ -85,7 +95,8 @@ func (f *fabricator) land(topic string, key []byte, seed int) history.Place {
 func (f *fabricator) handle(p history.Published, at time.Time) {
 	p.Place, p.Time = f.land(p.Topic, p.Key, len(f.Published)), at
 	f.Published = append(f.Published, p)
-	if p.Topic == topics.Requests && p.Partition == 0 && p.Offset < gapEnd {
+	if inGap(p.Place) {
+		f.pass(p)
 		return
 	}
 	f.fences[history.Place{Topic: p.Topic, Partition: p.Partition}] = p.Offset + 1
@@ -99,7 +110,27 @@ func (f *fabricator) handle(p history.Published, at time.Time) {
 	}
 }
 
+// inGap reports whether a place is in one of the gaps.
+func inGap(p history.Place) bool { return p.Partition == 0 && p.Offset < gapEnd }
+
+// pass has an event stored and never published, or neither.
+func (f *fabricator) pass(p history.Published) {
+	switch {
+	case p.Offset >= gapStored:
+	case p.Kind == history.Good:
+		f.ledger(p)
+	case p.Kind == history.Feedback:
+		f.store(p)
+	}
+}
+
 func (f *fabricator) answer(p history.Published) {
+	d := f.ledger(p)
+	f.emit(schemas.AppendResult(nil, d), d.UserID, d.RequestID, d.Source)
+}
+
+// ledger returns the decision of a request, which it makes the first time.
+func (f *fabricator) ledger(p history.Published) *schemas.Decision {
 	d := f.decided[p.RequestID]
 	if d == nil {
 		d = f.decide(p)
@@ -109,7 +140,7 @@ func (f *fabricator) answer(p history.Published) {
 			f.Decisions = append(f.Decisions, rowOf(d, replayID))
 		}
 	}
-	f.emit(schemas.AppendResult(nil, d), d.UserID, d.RequestID, d.Source)
+	return d
 }
 
 // decide makes up a decision.
@@ -221,6 +252,44 @@ func (f *fabricator) store(p history.Published) {
 		o.Value = &e.Value
 	}
 	f.Outcomes = append(f.Outcomes, o)
+	e.At = e.At.Truncate(time.Microsecond)
+	if e.UserID != "" {
+		if f.users[e.UserID] == nil {
+			f.users[e.UserID] = &schemas.Profile{UserID: e.UserID}
+		}
+		profile.Apply(f.users[e.UserID], &e, nil, halfLife)
+	}
+	if weight := profile.Preference(&e); weight > 0 && slices.Contains(items, e.ItemID) {
+		f.watch(e.ItemID, weight, e.At)
+	}
+}
+
+// watch adds to an item's popularity, in any of two contexts.
+func (f *fabricator) watch(item string, weight float64, at time.Time) {
+	key := fmt.Sprint(item, f.rng.IntN(2))
+	p, some := f.watched[key]
+	fade := func(age time.Duration) float64 { return math.Exp2(-age.Hours() / halfLife.Hours()) }
+	switch {
+	case !some:
+		p = history.Popularity{ItemID: item, AsOf: at, Weight: weight}
+	case at.After(p.AsOf):
+		p.Weight, p.AsOf = p.Weight*fade(at.Sub(p.AsOf))+weight, at
+	default:
+		p.Weight += weight * fade(p.AsOf.Sub(at))
+	}
+	f.watched[key] = p
+}
+
+// recount keeps what profiles and popularity are at the end.
+func (f *fabricator) recount() {
+	for _, user := range slices.Sorted(maps.Keys(f.users)) {
+		p := f.users[user]
+		f.Profiles = append(f.Profiles, history.Profile{UserID: user, AsOf: p.AsOf, Activity: p.Activity})
+	}
+	for _, key := range slices.Sorted(maps.Keys(f.watched)) {
+		f.Popularity = append(f.Popularity, f.watched[key])
+	}
+	f.Popularity = append(f.Popularity, history.Popularity{ItemID: "never watched"})
 }
 
 // observe looks at every partition; commits lag behind fences at times.

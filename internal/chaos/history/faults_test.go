@@ -66,7 +66,7 @@ func (f *finder) result(id string) int {
 // published returns the place in Published of the first event, outside the gap, of which that is true.
 func (f *finder) published(is func(*history.Published) bool) int {
 	return f.index(slices.IndexFunc(f.Published, func(p history.Published) bool {
-		return is(&p) && (p.Topic != topics.Requests || p.Partition != 0 || p.Offset >= gapEnd)
+		return is(&p) && !inGap(p.Place)
 	}))
 }
 
@@ -333,7 +333,10 @@ var faults = map[string]struct {
 		f.DeadLetters = append(f.DeadLetters, e)
 	}},
 
-	"outcome lost":            {history.LostOutcome, func(f *finder) { f.Outcomes = f.Outcomes[1:] }},
+	"outcome lost": {history.LostOutcome, func(f *finder) {
+		i := f.index(slices.IndexFunc(f.Outcomes, func(o history.Outcome) bool { return !inGap(o.Source) }))
+		f.Outcomes = slices.Delete(f.Outcomes, i, i+1)
+	}},
 	"outcome twice":           {history.DoubledOutcome, func(f *finder) { f.Outcomes = append(f.Outcomes, f.Outcomes[0]) }},
 	"outcome of another item": {history.WrongOutcome, func(f *finder) { f.Outcomes[0].ItemID = "x" }},
 	"outcome with a value":    {history.WrongOutcome, func(f *finder) { f.Outcomes[0].Value = new(float64(-1)) }},
@@ -347,6 +350,16 @@ var faults = map[string]struct {
 		o.Source = f.Published[f.published(func(p *history.Published) bool { return p.Kind == history.Good })].Place
 		f.Outcomes = append(f.Outcomes, o)
 	}},
+
+	"feedback counted twice for its user": {history.ProfileWrong, func(f *finder) { f.Profiles[0].Activity++ }},
+	"feedback not counted for its user":   {history.ProfileWrong, func(f *finder) { f.Profiles[0].Activity-- }},
+	"latest feedback not counted":         {history.ProfileWrong, func(f *finder) { f.Profiles[0].AsOf = f.Profiles[0].AsOf.Add(-time.Microsecond) }},
+	"no profile":                          {history.ProfileWrong, func(f *finder) { f.Profiles = f.Profiles[1:] }},
+	"profile of nobody":                   {history.ProfileWrong, func(f *finder) { f.Profiles = append(f.Profiles, history.Profile{UserID: "nobody"}) }},
+	"two profiles":                        {history.ProfileWrong, func(f *finder) { f.Profiles = append(f.Profiles, f.Profiles[0]) }},
+	"feedback counted twice for its item": {history.PopularityWrong, func(f *finder) { f.Popularity[0].Weight++ }},
+	"popularity of what nobody watched":   {history.PopularityWrong, func(f *finder) { f.Popularity[len(f.Popularity)-1].Weight = 1 }},
+	"popularity of another time":          {history.PopularityWrong, func(f *finder) { f.Popularity[0].AsOf = f.Popularity[0].AsOf.Add(time.Hour) }},
 
 	"committed offset rewound":       {history.OffsetBackwards, thenAtEnd([3]int64{5, 9, 9}, [3]int64{3, 9, 9})},
 	"committed offset gone":          {history.OffsetBackwards, thenAtEnd([3]int64{5, 9, 9}, [3]int64{history.None, 9, 9})},
@@ -364,10 +377,17 @@ var faults = map[string]struct {
 
 	"gap of what is still there": {history.WrongGap, func(f *finder) { f.Logs[0].First-- }},
 	"gap of what was answered":   {history.WrongGap, func(f *finder) { f.Gaps[0].To++; f.Logs[0].First++ }},
-	"gap of nothing":             {history.WrongGap, func(f *finder) { f.Gaps = append(f.Gaps, history.Gap{Topic: "other", To: 1}) }},
+	"gap of a ledger that is behind": {history.WrongGap, func(f *finder) {
+		f.Gaps = append(f.Gaps, history.Gap{Topic: topics.Requests, Partition: 0, To: 1, Reason: "ledger_behind"})
+	}},
+	"gap of nothing": {history.WrongGap, func(f *finder) {
+		f.Gaps = append(f.Gaps, history.Gap{Topic: "other", To: 1, Reason: history.Retention})
+	}},
 
 	"an event unaccounted for": {history.BrokenHistory, func(f *finder) {
-		i := f.published(isFeedback)
+		i := f.published(func(p *history.Published) bool { // that counts for no user and no item
+			return isFeedback(p) && !strings.Contains(string(p.Value), `"user_id"`) && strings.Contains(string(p.Value), `"impression"`)
+		})
 		f.Outcomes = slices.DeleteFunc(f.Outcomes, func(o history.Outcome) bool { return o.Source == f.Published[i].Place })
 		f.Published = slices.Delete(f.Published, i, i+1)
 	}},

@@ -16,28 +16,28 @@ type feedback struct {
 }
 
 // checkOutcomes sees that every good feedback has one row, which says what it said, and that no row is of nothing.
+// In a gap it may have none; what rows there may be in one, checkGapRows sees.
 func (c *checker) checkOutcomes() {
-	rows := map[Place][]*Outcome{}
 	for i := range c.Outcomes {
 		o := &c.Outcomes[i]
 		if event := c.events[o.Source]; event == nil || event.Kind != Feedback {
 			c.report(InventedOutcome, o.Source, "no feedback was published there: %+v", *o)
 			continue
 		}
-		rows[o.Source] = append(rows[o.Source], o)
+		c.outcomes[o.Source] = append(c.outcomes[o.Source], o)
 	}
 	for i := range c.Published {
 		p := &c.Published[i]
 		if p.Kind != Feedback {
 			continue
 		}
-		switch n := len(rows[p.Place]); {
+		switch n := len(c.outcomes[p.Place]); {
 		case n == 0 && !c.inGap(p.Place):
 			c.report(LostOutcome, p.Place, "%s has no row", describe(p))
 		case n > 1:
 			c.report(DoubledOutcome, p.Place, "%s has %d rows", describe(p), n)
 		}
-		for _, o := range rows[p.Place] {
+		for _, o := range c.outcomes[p.Place] {
 			c.checkOutcome(p, o)
 		}
 	}

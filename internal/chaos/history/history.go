@@ -12,6 +12,8 @@ type History struct {
 	Published   []Published
 	Decisions   []Decision
 	Outcomes    []Outcome
+	Profiles    []Profile
+	Popularity  []Popularity
 	Results     []Emitted // of the results topic, as a read_committed reader sees it
 	Raw         []Emission
 	DeadLetters []Emitted  // of the dead-letter topic, as a read_committed reader sees it
@@ -28,6 +30,9 @@ type Run struct {
 	ID          int    `json:"id"`            // run_id of the rows that are judged; rows of others are replays beside it
 	Topics      Topics `json:"topics"`
 	Groups      Groups `json:"groups"`
+
+	// HalfLife is the time, of events, in which profiles and popularity lose half their weight; 0 leaves both unjudged.
+	HalfLife time.Duration `json:"half_life"`
 }
 
 // Topics are the names of the topics of a run.
@@ -159,6 +164,21 @@ type Outcome struct {
 	Source    Place     `json:"source"`
 }
 
+// Profile is what is judged of a row of profiles: what feedback came to, of one user.
+type Profile struct {
+	UserID   string    `json:"user_id"`
+	AsOf     time.Time `json:"as_of"`    // of the user's latest feedback
+	Activity float64   `json:"activity"` // faded number of feedbacks, without impressions
+}
+
+// Popularity is how much an item was watched in one context. An item of the catalogue that has none is there with
+// weight 0: items that are not there are not in the catalogue, and have none.
+type Popularity struct {
+	ItemID string    `json:"item_id"`
+	AsOf   time.Time `json:"as_of"`
+	Weight float64   `json:"weight"` // faded sum of what feedbacks count
+}
+
 // Emitted is a record that recstream wrote.
 type Emitted struct {
 	Place
@@ -200,14 +220,21 @@ type Progress struct {
 // None stands for an offset or a fence that is not there yet.
 const None int64 = -1
 
-// Gap is a run of events that the service says were deleted by retention before they could be read: the offsets from
-// From up to To, To not among them.
+// Gap is a run of events that the service says it has passed over: the offsets from From up to To, To not among them.
+//
+// A gap of retention begins at the committed offset, even where the fence is beyond that. What lies below the fence
+// of that moment was read and stored, so it may have rows; but it was not published, and never will be.
 type Gap struct {
 	Topic     string `json:"topic"`
 	Partition int    `json:"partition"`
 	From      int64  `json:"from"`
 	To        int64  `json:"to"`
+	Reason    string `json:"reason"` // Retention, or what else the service says
 }
+
+// Retention is the reason of a gap of events that were deleted before they could be read. It is the only good one: a
+// ledger that is behind the committed offset is one that was lost, and no run takes that from the service.
+const Retention = "retention"
 
 // Note says for people what happened, such as a fault that was injected.
 type Note struct {

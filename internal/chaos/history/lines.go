@@ -13,17 +13,19 @@ import (
 
 // line is one line of a kept history; one of its fields is set.
 type line struct {
-	Run        *Run       `json:"run,omitempty"`
-	Note       *Note      `json:"note,omitempty"`
-	Log        *Log       `json:"log,omitempty"`
-	Gap        *Gap       `json:"gap,omitempty"`
-	Progress   *Progress  `json:"progress,omitempty"`
-	Published  *Published `json:"published,omitempty"`
-	Decision   *Decision  `json:"decision,omitempty"`
-	Outcome    *Outcome   `json:"outcome,omitempty"`
-	Result     *Emitted   `json:"result,omitempty"`
-	Raw        *Emission  `json:"raw,omitempty"`
-	DeadLetter *Emitted   `json:"dead_letter,omitempty"`
+	Run        *Run        `json:"run,omitempty"`
+	Note       *Note       `json:"note,omitempty"`
+	Log        *Log        `json:"log,omitempty"`
+	Gap        *Gap        `json:"gap,omitempty"`
+	Progress   *Progress   `json:"progress,omitempty"`
+	Published  *Published  `json:"published,omitempty"`
+	Decision   *Decision   `json:"decision,omitempty"`
+	Outcome    *Outcome    `json:"outcome,omitempty"`
+	Profile    *Profile    `json:"profile,omitempty"`
+	Popularity *Popularity `json:"popularity,omitempty"`
+	Result     *Emitted    `json:"result,omitempty"`
+	Raw        *Emission   `json:"raw,omitempty"`
+	DeadLetter *Emitted    `json:"dead_letter,omitempty"`
 }
 
 // Write writes a history as JSON Lines: {"run": …}, then one object a line, named by what it is.
@@ -40,6 +42,8 @@ func (h *History) Write(to io.Writer) error {
 		each(enc, h.Published, func(v *Published) line { return line{Published: v} }),
 		each(enc, h.Decisions, func(v *Decision) line { return line{Decision: v} }),
 		each(enc, h.Outcomes, func(v *Outcome) line { return line{Outcome: v} }),
+		each(enc, h.Profiles, func(v *Profile) line { return line{Profile: v} }),
+		each(enc, h.Popularity, func(v *Popularity) line { return line{Popularity: v} }),
 		each(enc, h.Results, func(v *Emitted) line { return line{Result: v} }),
 		each(enc, h.Raw, func(v *Emission) line { return line{Raw: v} }),
 		each(enc, h.DeadLetters, func(v *Emitted) line { return line{DeadLetter: v} }))
@@ -87,6 +91,8 @@ func (h *History) add(l *line) {
 	add(&h.Published, l.Published)
 	add(&h.Decisions, l.Decision)
 	add(&h.Outcomes, l.Outcome)
+	add(&h.Profiles, l.Profile)
+	add(&h.Popularity, l.Popularity)
 	add(&h.Results, l.Result)
 	add(&h.Raw, l.Raw)
 	add(&h.DeadLetters, l.DeadLetter)

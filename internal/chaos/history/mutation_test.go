@@ -44,6 +44,7 @@ func copyOf(h *history.History) *history.History {
 	c.Logs, c.Published, c.Decisions, c.Outcomes = slices.Clone(h.Logs), slices.Clone(h.Published), slices.Clone(h.Decisions), slices.Clone(h.Outcomes)
 	c.Results, c.Raw, c.DeadLetters = slices.Clone(h.Results), slices.Clone(h.Raw), slices.Clone(h.DeadLetters)
 	c.Progress, c.Gaps = slices.Clone(h.Progress), slices.Clone(h.Gaps)
+	c.Profiles, c.Popularity = slices.Clone(h.Profiles), slices.Clone(h.Popularity)
 	return &c
 }
 
@@ -62,9 +63,15 @@ func (m *mutator) mutate() string {
 		{"drop a row", func() bool { return drop(m, &m.Decisions, live) }},
 		{"double a row", func() bool { return double(m, &m.Decisions, nil) }},
 		{"alter a row", func() bool { return alter(m, &m.Decisions, live) }},
-		{"drop an outcome", func() bool { return drop(m, &m.Outcomes, nil) }},
+		{"drop an outcome", func() bool { return drop(m, &m.Outcomes, published) }},
 		{"double an outcome", func() bool { return double(m, &m.Outcomes, nil) }},
 		{"alter an outcome", func() bool { return alter(m, &m.Outcomes, nil) }},
+		{"drop a profile", func() bool { return drop(m, &m.Profiles, nil) }},
+		{"double a profile", func() bool { return double(m, &m.Profiles, nil) }},
+		{"alter a profile", func() bool { return alter(m, &m.Profiles, nil) }},
+		{"drop a popularity", func() bool { return drop(m, &m.Popularity, watched) }},
+		{"double a popularity", func() bool { return double(m, &m.Popularity, watched) }},
+		{"alter a popularity", func() bool { return alter(m, &m.Popularity, watched) }},
 		{"drop a dead letter", func() bool { return drop(m, &m.DeadLetters, nil) }},
 		{"double a dead letter", func() bool { return double(m, &m.DeadLetters, nil) }},
 		{"alter a dead letter", func() bool { return m.spoil(&m.DeadLetters[m.rng.IntN(len(m.DeadLetters))]) }},
@@ -86,13 +93,16 @@ func (m *mutator) mutate() string {
 	}
 }
 
-// live leaves out rows of replays: nothing else tells what they are to be.
-func live(d history.Decision) bool { return d.Run == runID }
+// live leaves out rows of replays and of what was never published: nothing else tells what they are to be.
+func live(d history.Decision) bool { return d.Run == runID && !inGap(d.Source) }
 
-// read leaves out events of the gap, which nothing came of.
-func read(p history.Published) bool {
-	return p.Topic != topics.Requests || p.Partition != 0 || p.Offset >= gapEnd
-}
+func published(o history.Outcome) bool { return !inGap(o.Source) }
+
+// watched leaves out items that nobody has.
+func watched(p history.Popularity) bool { return p.Weight > 0 }
+
+// read leaves out events of the gaps, which little came of.
+func read(p history.Published) bool { return !inGap(p.Place) }
 
 // choose returns the place of an element of which that is true; nil is true of all.
 func choose[T any](m *mutator, list []T, is func(T) bool) int {

@@ -40,6 +40,9 @@ const (
 	WrongOutcome    Code = "outcome_differs_from_event"
 	InventedOutcome Code = "invented_outcome"
 
+	ProfileWrong    Code = "profile_wrong"    // a profile is not what its user's feedback comes to
+	PopularityWrong Code = "popularity_wrong" // an item's popularity is not what feedback on it comes to
+
 	OffsetBackwards    Code = "offset_backwards" // a committed offset went back, or vanished
 	FenceBackwards     Code = "fence_backwards"
 	OffsetBeyondEnd    Code = "offset_beyond_end" // a committed offset is more than the log has
@@ -48,7 +51,7 @@ const (
 	OffsetNotAtEnd     Code = "offset_not_at_end"     // the run ended with events unread
 	FenceNotAtEnd      Code = "fence_not_at_end"
 
-	WrongGap      Code = "wrong_gap"      // a gap names events that were answered, or that retention has not deleted
+	WrongGap      Code = "wrong_gap"      // a gap names events that were answered or stored, or that retention has not deleted
 	BrokenHistory Code = "broken_history" // the history itself cannot be: nothing can be concluded from it
 )
 
@@ -61,6 +64,7 @@ func Codes() []Code {
 		LostRejection, DoubledRejection, WrongRejection,
 		DeadLetterLost, DeadLetterDoubled, DeadLetterWrong, InventedDeadLetter,
 		LostOutcome, DoubledOutcome, WrongOutcome, InventedOutcome,
+		ProfileWrong, PopularityWrong,
 		OffsetBackwards, FenceBackwards, OffsetBeyondEnd, FenceBeyondEnd, OffsetAheadOfFence, OffsetNotAtEnd, FenceNotAtEnd,
 		WrongGap, BrokenHistory,
 	}

@@ -17,6 +17,7 @@ const (
 	RedeliveredScoredAnew  Bug = "redelivered-scored-anew"  // what is stored is not looked up after a crash
 	RepeatsDecidedAnew     Bug = "repeats-decided-anew"     // what is stored is not looked up for an id that comes again
 	RepeatAnsweredAsOwn    Bug = "repeat-answered-as-own"   // the answer to a repeat names the repeat, not what was decided
+	FeedbackAppliedTwice   Bug = "feedback-applied-twice"   // a feedback has one row, and counts twice for its user and its item
 
 	// Where a partition is read from.
 	PositionKept             Bug = "position-kept"               // after a rebalance reading goes on behind the batch that was given up
@@ -41,7 +42,7 @@ const (
 
 var bugs = []Bug{
 	OffsetBeforeRows, ResultsBeforeRows, NoFence, FenceApart, LedgerErrorSwallowed, FeedbackErrorSwallowed,
-	RedeliveredScoredAnew, RepeatsDecidedAnew, RepeatAnsweredAsOwn,
+	RedeliveredScoredAnew, RepeatsDecidedAnew, RepeatAnsweredAsOwn, FeedbackAppliedTwice,
 	PositionKept, PositionBeforeProducerID, OffsetPlusOne, OffsetMinusOne, OffsetBackwards, OffsetApart,
 	NoIdempotence, NoFencing, PublishErrorSwallowed, AbortTakenForCommit, OutcomeNotReadBack,
 	ResultsScattered, ResultsReversed, DeadLetterDropped, DeadLetterAltered, RejectionUnanswered,

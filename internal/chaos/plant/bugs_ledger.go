@@ -40,10 +40,14 @@ func (s *stream) buggyLedger(l consumer.Ledger) consumer.Ledger {
 }
 
 func (s *stream) buggyFeedbackLedger(l consumer.FeedbackLedger) consumer.FeedbackLedger {
-	if planted.bug == FeedbackErrorSwallowed {
+	switch planted.bug {
+	case FeedbackErrorSwallowed:
 		return &carelessOfFeedback{l}
+	case FeedbackAppliedTwice:
+		return &doubling{l}
+	default:
+		return l
 	}
-	return l
 }
 
 // writeBehind commits the offset before it stores the batch.
@@ -118,6 +122,19 @@ type carelessOfFeedback struct{ consumer.FeedbackLedger }
 func (l *carelessOfFeedback) Record(ctx context.Context, b schemas.FeedbackBatch) error {
 	swallow(l.FeedbackLedger.Record(ctx, b))
 	return nil
+}
+
+// doubling says each feedback twice. The unique key of outcomes keeps that to one row.
+type doubling struct{ consumer.FeedbackLedger }
+
+func (l *doubling) Record(ctx context.Context, b schemas.FeedbackBatch) error {
+	var twice []schemas.FeedbackEvent
+	for _, e := range b.Events {
+		planted.wrong()
+		twice = append(twice, e, e)
+	}
+	b.Events = twice
+	return l.FeedbackLedger.Record(ctx, b)
 }
 
 // swallow logs an error, which is all that becomes of it.

@@ -87,40 +87,48 @@ func known(offsets map[int]int64, partition int) int64 {
 // Watch observes again and again until it is stopped.
 type Watch struct {
 	cancel context.CancelFunc
-	seen   chan []history.Progress // gets all of it at the end
+	done   chan struct{} // closed when nothing is observed any more; what it saw is to be read then
+	seen   []history.Progress
+	looks  int // that succeeded
 }
 
 // roundTime is what one look may take while servers are away.
 const roundTime = 2 * time.Second
 
 // Watch begins to observe, so often. What cannot be seen, since a server is away, is looked at the next time. Only
-// changes are kept. Call Stop.
+// changes are kept. Call Stop, and see by Looks that it was not blind.
 func (o *Observer) Watch(every time.Duration) *Watch {
 	ctx, cancel := context.WithCancel(context.Background())
-	w := &Watch{cancel: cancel, seen: make(chan []history.Progress, 1)}
-	go func() { w.seen <- o.watch(ctx, every) }()
+	w := &Watch{cancel: cancel, done: make(chan struct{})}
+	go func() {
+		defer close(w.done)
+		o.watch(ctx, every, w)
+	}()
 	return w
 }
 
-func (o *Observer) watch(ctx context.Context, every time.Duration) (kept []history.Progress) {
+func (o *Observer) watch(ctx context.Context, every time.Duration, w *Watch) {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	last := map[home]history.Progress{}
 	for {
 		round, cancel := context.WithTimeout(ctx, roundTime)
-		seen, _ := o.Observe(round)
+		seen, err := o.Observe(round)
 		cancel()
+		if err == nil {
+			w.looks++
+		}
 		for _, p := range seen {
 			at := home{p.Topic, p.Partition}
 			if before, some := last[at]; !some || changed(before, p) {
-				kept = append(kept, p)
+				w.seen = append(w.seen, p)
 			}
 			last[at] = p
 		}
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
-			return kept
+			return
 		}
 	}
 }
@@ -133,7 +141,14 @@ func changed(before, p history.Progress) bool {
 // Stop ends the watch and returns what it saw, in order.
 func (w *Watch) Stop() []history.Progress {
 	w.cancel()
-	return <-w.seen
+	<-w.done
+	return w.seen
+}
+
+// Looks ends the watch and returns how many of its looks succeeded, each of them at every partition.
+func (w *Watch) Looks() int {
+	w.Stop()
+	return w.looks
 }
 
 // AwaitEnd waits until all that was published is committed and fenced, or ctx ends.
@@ -180,6 +195,12 @@ func (o *Observer) Complete(ctx context.Context, h *history.History) error {
 		return err
 	}
 	if h.Outcomes, err = Outcomes(ctx, o.db); err != nil {
+		return err
+	}
+	if h.Profiles, err = Profiles(ctx, o.db); err != nil {
+		return err
+	}
+	if h.Popularity, err = Popularity(ctx, o.db); err != nil {
 		return err
 	}
 	return o.emitted(ctx, h)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -102,8 +103,9 @@ func TestWatchOutlivesItsServers(t *testing.T) {
 	b, db := startBroker(t), openDatabase(t)
 	o := collect.NewObserver(dial(t, b), db, history.Run{Topics: topics, Groups: groups})
 	b.Close()
-	if seen := o.Watch(time.Millisecond).Stop(); len(seen) != 0 {
-		t.Errorf("observed %v of a broker that is gone", seen)
+	watch := o.Watch(time.Millisecond)
+	if seen, looks := watch.Stop(), watch.Looks(); len(seen) != 0 || looks != 0 {
+		t.Errorf("observed %v in %d looks at a broker that is gone", seen, looks)
 	}
 }
 
@@ -127,6 +129,9 @@ func TestHistoryIsComplete(t *testing.T) {
 	execute(t, db, row, 3, nil, nil, at, nil, nil, nil, nil, nil)
 	execute(t, db, `INSERT INTO outcomes (request_id, item_id, action, value, at, received_at, source_topic, source_partition, source_offset)
 		VALUES ('r', 'a', 'rating', 4.5, $1, $1, 'feedback', 1, 9)`, at)
+	execute(t, db, `INSERT INTO profiles (user_id, as_of, activity) VALUES ('u', $1, 1.5)`, at)
+	execute(t, db, `INSERT INTO items (id, title) VALUES ('a', 'A'), ('b', 'B')`)
+	execute(t, db, `INSERT INTO popularity (mood, group_size, session_length, item_id, weight, as_of) VALUES ('', '', '', 'a', 2.5, $1)`, at)
 	h := &history.History{Progress: []history.Progress{{Group: "before"}}}
 	must(t, o.Complete(within(t), h))
 
@@ -150,6 +155,9 @@ func TestHistoryIsComplete(t *testing.T) {
 	if len(h.Logs) != 5 || h.Logs[2] != (history.Log{Topic: "requests", Partition: 2, End: 1}) || len(h.Progress) != 6 || h.Progress[0].Group != "before" {
 		t.Errorf("logs %v, progress %v", h.Logs, h.Progress)
 	}
+	want.Profiles = []history.Profile{{UserID: "u", AsOf: at, Activity: 1.5}}
+	want.Popularity = []history.Popularity{{ItemID: "a", AsOf: at, Weight: 2.5}, {ItemID: "b"}}
+	slices.SortFunc(h.Popularity, func(a, b history.Popularity) int { return strings.Compare(a.ItemID, b.ItemID) })
 	h.Logs, h.Progress = nil, nil
 	if !reflect.DeepEqual(h, want) {
 		t.Errorf("history\n%s\nwant\n%s", dump(h), dump(want))
@@ -157,5 +165,5 @@ func TestHistoryIsComplete(t *testing.T) {
 }
 
 func dump(h *history.History) string {
-	return fmt.Sprintf("%+v %+v %+v %+v %+v %+v", h.Run, h.Decisions, h.Outcomes, h.Results, h.Raw, h.DeadLetters)
+	return fmt.Sprintf("%+v %+v %+v %+v %+v %+v %+v %+v", h.Run, h.Decisions, h.Outcomes, h.Profiles, h.Popularity, h.Results, h.Raw, h.DeadLetters)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -91,6 +92,50 @@ func Outcomes(ctx context.Context, db *pgxpool.Pool) ([]history.Outcome, error) 
 		return nil, fmt.Errorf("read outcomes: %w", err)
 	}
 	return list, nil
+}
+
+// Profiles returns what is judged of all profiles. One that no feedback was brought into is as of no time.
+func Profiles(ctx context.Context, db *pgxpool.Pool) ([]history.Profile, error) {
+	rows, err := db.Query(ctx, `SELECT user_id, nullif(as_of, '-infinity'), activity FROM profiles`)
+	if err != nil {
+		return nil, fmt.Errorf("read profiles: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (p history.Profile, err error) {
+		var asOf *time.Time
+		err = row.Scan(&p.UserID, &asOf, &p.Activity)
+		p.AsOf = timeOf(asOf)
+		return p, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read profiles: %w", err)
+	}
+	return list, nil
+}
+
+// Popularity returns the popularity of every item of the catalogue, in each context where it has one.
+func Popularity(ctx context.Context, db *pgxpool.Pool) ([]history.Popularity, error) {
+	rows, err := db.Query(ctx, `SELECT i.id, p.as_of, coalesce(p.weight, 0) FROM items i LEFT JOIN popularity p ON p.item_id = i.id`)
+	if err != nil {
+		return nil, fmt.Errorf("read popularity: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (p history.Popularity, err error) {
+		var asOf *time.Time
+		err = row.Scan(&p.ItemID, &asOf, &p.Weight)
+		p.AsOf = timeOf(asOf)
+		return p, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read popularity: %w", err)
+	}
+	return list, nil
+}
+
+// timeOf returns the zero time for null.
+func timeOf(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.UTC()
 }
 
 // fences returns a group's fences in a topic, by partition.
