@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"io/fs"
+	"slices"
 	"strings"
 	"testing"
 
@@ -42,14 +44,20 @@ func TestMigrateUpTriesAgainWhileATableIsInUse(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	const last = "migrations/00006_decisions.sql"
-	text, err := schemas.Migrations.ReadFile(last)
+	files, err := fs.Glob(schemas.Migrations, "migrations/*.sql")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, down, _ := strings.Cut(string(text), "-- +goose Down")
-	execute(down)
-	execute(`DELETE FROM goose_db_version WHERE version_id = 6`)
+	undone := files[slices.Index(files, "migrations/00006_decisions.sql"):]
+	for _, file := range slices.Backward(undone) {
+		text, err := schemas.Migrations.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, down, _ := strings.Cut(string(text), "-- +goose Down")
+		execute(down)
+	}
+	execute(`DELETE FROM goose_db_version WHERE version_id >= 6`)
 	execute(`BEGIN; SELECT FROM items`)
 
 	got := recstream(t, environ, "", "migrate", "up", "--wait", "0s")
@@ -60,7 +68,7 @@ func TestMigrateUpTriesAgainWhileATableIsInUse(t *testing.T) {
 	var stdout bytes.Buffer
 	stderr := &releasing{release: func() { execute(`ROLLBACK`) }}
 	status := run(t.Context(), []string{"migrate", "up"}, environ, strings.NewReader(""), &stdout, stderr)
-	if status != exitOK || stdout.String() != "applied 00006_decisions.sql\n" || strings.Count(stderr.String(), "trying again in ") != 1 {
+	if status != exitOK || strings.Count(stdout.String(), "applied 000") != len(undone) || strings.Count(stderr.String(), "trying again in ") != 1 {
 		t.Errorf("status %d\n%s%s", status, stdout.String(), stderr.String())
 	}
 }

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -101,26 +101,32 @@ func newReplayCancelCommand(app *app) *cobra.Command {
 		`cancel makes the process that works on the replay end; it cannot be resumed. What it has stored stays, unless
 --delete is given: then its decisions, its figures and itself are deleted, which is possible of a finished replay too.`,
 		func(ctx context.Context, db *postgres.Database, run int32) error {
-			return cancelReplay(ctx, app.stdout, db, run, del)
+			return cancelReplay(ctx, app, db, run, del)
 		})
 	cmd.Flags().BoolVar(&del, "delete", false, "delete all that the replay has stored")
 	return cmd
 }
 
-func cancelReplay(ctx context.Context, w io.Writer, db *postgres.Database, run int32, del bool) error {
+func cancelReplay(ctx context.Context, app *app, db *postgres.Database, run int32, del bool) error {
 	err := db.CancelReplay(ctx, run)
 	if del && errors.Is(err, postgres.ErrReplayOver) {
 		err = nil // a finished one is only deleted
 	}
 	if err != nil || !del {
 		if err == nil {
-			_, err = fmt.Fprintf(w, "replay %d is cancelled\n", run)
+			_, err = fmt.Fprintf(app.stdout, "replay %d is cancelled\n", run)
 		}
 		return err
 	}
-	n, err := db.DeleteReplay(ctx, run)
+	told := time.Now()
+	n, err := db.DeleteReplay(ctx, run, func(decisions int64) {
+		if time.Since(told) > progressEvery {
+			told = time.Now()
+			fmt.Fprintf(app.stderr, "replay %d: %d decisions are deleted\n", run, decisions)
+		}
+	})
 	if err == nil {
-		_, err = fmt.Fprintf(w, "replay %d is deleted, with %d decisions\n", run, n)
+		_, err = fmt.Fprintf(app.stdout, "replay %d is deleted, with %d decisions\n", run, n)
 	}
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -129,7 +130,12 @@ func comparedRows(r *replay.Report) [][]string {
 
 func share(n, of int64) string { return fmt.Sprintf("%.2f %%", 100*float64(n)/float64(max(of, 1))) }
 
-func overlap(v float64) string { return strconv.FormatFloat(v, 'f', 4, 64) }
+func overlap(m replay.Mean) string {
+	if math.IsNaN(float64(m)) {
+		return "-"
+	}
+	return strconv.FormatFloat(float64(m), 'f', 4, 64)
+}
 
 func modelRows(r *replay.Report) (rows [][]string) {
 	for i := range r.ByModel {
@@ -151,7 +157,7 @@ func cells(l *replay.Line) (cells []string) {
 	for _, n := range []int64{l.Compared, l.Identical, l.Tier, l.Items, l.Rank, l.Score, l.Other} {
 		cells = append(cells, strconv.FormatInt(n, 10))
 	}
-	for _, v := range []float64{l.Overlap, l.Overlap1, l.Overlap3, l.Overlap10} {
+	for _, v := range []replay.Mean{l.Overlap, l.Overlap1, l.Overlap3, l.Overlap10} {
 		cells = append(cells, overlap(v))
 	}
 	return cells

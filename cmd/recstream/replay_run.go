@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -77,7 +78,7 @@ start and its present end.
 
 Ctrl-C pauses the replay after the batches in hand; 'recstream replay resume' goes on, also after a crash: every
 request counts once. The run is reported at its end, and by 'recstream replay show'. With --max-differing,
---max-irreproducible or --min-overlap the exit status is 3 where the report exceeds them.
+--max-irreproducible or --min-overlap the exit status is 3 where the report exceeds them, or nothing was compared.
 
 What a decision depended on and is not kept any more is reported as irreproducible, by its cause.`,
 		Example: `  recstream replay run --from -1h --max-differing 0 --max-irreproducible 0
@@ -162,8 +163,14 @@ func (f *replayFlags) span(now time.Time) (s replay.Span, err error) {
 	if s.FromOffset, s.FromTime, err = readPlace("from", f.from, now); err != nil {
 		return s, err
 	}
-	s.ToOffset, s.ToTime, err = readPlace("to", f.to, now)
-	return s, err
+	if s.ToOffset, s.ToTime, err = readPlace("to", f.to, now); err != nil {
+		return s, err
+	}
+	offsets, times := s.FromOffset != nil && s.ToOffset != nil, !s.FromTime.IsZero() && !s.ToTime.IsZero()
+	if offsets && *s.FromOffset > *s.ToOffset || times && s.FromTime.After(s.ToTime) {
+		return s, usagef("--from %s is after --to %s", f.from, f.to)
+	}
+	return s, nil
 }
 
 // readPlace reads an offset, a time, or a time ago; "" is none of them.
@@ -298,7 +305,11 @@ func (r *replayer) pinModel(ctx context.Context, given string) (*replay.Model, e
 	if given == "" {
 		return nil, nil
 	}
-	wanted := &replay.Model{Path: given}
+	path, err := filepath.Abs(given) // whoever resumes the replay may be elsewhere
+	if err != nil {
+		return nil, usagef("--model %s: %v", given, err)
+	}
+	wanted := &replay.Model{Path: path}
 	if name, version, ok := model.SplitName(given); ok && !strings.ContainsRune(given, '/') {
 		wanted = &replay.Model{Ref: replay.Ref{Name: name, Version: version}}
 	}

@@ -44,9 +44,7 @@ func (s *stack) committedEvents(t *testing.T) (list []kafka.Message) {
 						t.Fatal(err)
 					}
 					m := kafka.Message{Topic: topic, Partition: p, Offset: r.Offset}
-					for _, h := range r.Headers {
-						m.Headers = append(m.Headers, h)
-					}
+					m.Headers = append(m.Headers, r.Headers...)
 					m.Key, _ = io.ReadAll(r.Key)
 					committed.Discard(r)
 					if header(m, "dlq_redrive_id") != "" {

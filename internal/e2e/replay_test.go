@@ -373,7 +373,7 @@ func (r *replayTest) tryModel(t *testing.T) {
 	err := r.db.Pool().QueryRow(within(t), `SELECT sum(compared), sum(overlap * compared) / sum(compared),
 		(SELECT count(*) FROM replay_differences WHERE run_id = $1) FROM replay_figures WHERE run_id = $1`, report.RunID).
 		Scan(&compared, &overlap, &differences)
-	if err != nil || int64(compared) != report.Compared || math.Abs(overlap-report.Overlap) > 1e-9 || int64(differences) != report.Differing() {
+	if err != nil || int64(compared) != report.Compared || math.Abs(overlap-float64(report.Overlap)) > 1e-9 || int64(differences) != report.Differing() {
 		t.Errorf("rows say %d compared, overlap %v, %d differences (%v); the report %+v", compared, overlap, differences, err, report.Line)
 	}
 	again, _, _ := r.stack.replay(t, "show", fmt.Sprint(report.RunID))
@@ -415,9 +415,16 @@ func (r *replayTest) filter(t *testing.T) {
 	if err != nil || status != 0 || want == 0 || report.Compared != want || report.Identical != want {
 		t.Errorf("status %d, %d of %d requests (%v)", status, report.Compared, want, err)
 	}
-	future, status, _ := r.stack.replay(t, "run", "--from", time.Now().Add(time.Hour).Format(time.RFC3339))
+	hence := time.Now().Add(time.Hour).Format(time.RFC3339)
+	future, status, _ := r.stack.replay(t, "run", "--from", hence)
 	if status != 0 || future.Read != 0 || future.Offsets != 0 {
 		t.Errorf("status %d, %d events of the future", status, future.Read)
+	}
+	for _, none := range [][]string{{"--from", hence}, {"--users", "nobody", "--rate", "0"}} {
+		_, status, log := r.stack.replay(t, append([]string{"run", "--max-differing", "0"}, none...)...)
+		if status != 3 || !strings.Contains(log, "nothing was compared") {
+			t.Errorf("%q: status %d of a replay of nothing, want 3\n%s", none, status, log)
+		}
 	}
 	past, status, _ := r.stack.replay(t, "run", "--from", "-24h", "--to", time.Now().Format(time.RFC3339Nano), "--rate", "0")
 	if status != 0 || past.Compared != int64(r.n) {
@@ -488,6 +495,8 @@ func (r *replayTest) refuse(t *testing.T) {
 		args   []string
 	}{
 		{2, "live traffic", []string{"run", "--emit", r.results()}},
+		{2, "is after --to", []string{"run", "--from", "9", "--to", "8"}},
+		{2, "is after --to", []string{"run", "--from", "-1h", "--to", "-2h"}},
 		{2, "no offset and no time", []string{"run", "--from", "yesterday"}},
 		{2, "no tier", []string{"run", "--tiers", "best"}},
 		{2, "neither a file", []string{"run", "--scoring", "no-such-version"}},

@@ -188,25 +188,63 @@ func (db *Database) changeReplay(ctx context.Context, run int32, statement strin
 	return ErrReplayOver
 }
 
+// deletedTogether is how many rows of a replay are deleted in one transaction.
+const deletedTogether = 5000
+
+// Rows of a replay are deleted in the order of a key that they are found by, so that each statement goes on where the
+// one before has ended. Live rows stand beside them, and only their index is read.
+const (
+	deleteDecisions = `WITH part AS (SELECT request_id FROM decisions WHERE run_id = $1 AND scored_at = $2 AND request_id > $3
+			ORDER BY request_id LIMIT $4),
+		gone AS (DELETE FROM decisions d USING part p WHERE d.run_id = $1 AND d.scored_at = $2 AND d.request_id = p.request_id)
+		SELECT count(*), coalesce(max(request_id), '') FROM part`
+
+	deleteDifferences = `DELETE FROM replay_differences WHERE ctid = ANY (ARRAY(
+		SELECT ctid FROM replay_differences WHERE run_id = $1 ORDER BY source_partition, source_offset LIMIT $2))`
+)
+
 // DeleteReplay deletes a replay that is done or cancelled, with all its rows, and returns how many decisions it had.
-func (db *Database) DeleteReplay(ctx context.Context, run int32) (decisions int64, err error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*db.timeout)
-	defer cancel()
-	err = pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
-		var at time.Time
-		err := tx.QueryRow(ctx, `DELETE FROM replays WHERE run_id = $1 AND state IN ('done', 'cancelled') RETURNING created_at`,
-			run).Scan(&at)
-		if err != nil {
-			return err
-		}
-		gone, err := tx.Exec(ctx, `DELETE FROM decisions WHERE run_id = $1 AND scored_at = $2`, run, at)
-		decisions = gone.RowsAffected()
-		return err
-	})
-	if errors.Is(err, pgx.ErrNoRows) {
+// Progress is told how many of them are deleted, every few thousand. A call that was cut off is called again.
+func (db *Database) DeleteReplay(ctx context.Context, run int32, progress func(decisions int64)) (decisions int64, err error) {
+	r, err := db.Replay(ctx, run)
+	if err != nil {
+		return 0, err
+	}
+	if r.State != ReplayDone && r.State != ReplayCancelled {
 		return 0, ErrNoReplay
 	}
-	return decisions, wrap("delete replay", err)
+	after := ""
+	for n := int64(deletedTogether); n == deletedTogether; {
+		err := db.patiently(ctx, func(ctx context.Context) error {
+			return db.pool.QueryRow(ctx, deleteDecisions, run, r.CreatedAt, after, deletedTogether).Scan(&n, &after)
+		})
+		if err != nil {
+			return decisions, wrap("delete replay", err)
+		}
+		decisions += n
+		progress(decisions)
+	}
+	for n := int64(deletedTogether); n == deletedTogether; {
+		err := db.patiently(ctx, func(ctx context.Context) error {
+			gone, err := db.pool.Exec(ctx, deleteDifferences, run, deletedTogether)
+			n = gone.RowsAffected()
+			return err
+		})
+		if err != nil {
+			return decisions, wrap("delete replay", err)
+		}
+	}
+	return decisions, wrap("delete replay", db.patiently(ctx, func(ctx context.Context) error {
+		_, err := db.pool.Exec(ctx, `DELETE FROM replays WHERE run_id = $1`, run)
+		return err
+	}))
+}
+
+// patiently gives a statement that may read much the time for it.
+func (db *Database) patiently(ctx context.Context, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*db.timeout)
+	defer cancel()
+	return do(ctx)
 }
 
 // ReplayFigure is a row of replay_figures: what the requests of one context came to that had these two models.

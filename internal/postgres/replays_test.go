@@ -83,7 +83,7 @@ func TestReplayCheckpoint(t *testing.T) {
 		"cancelled": {func(db *Database, r *Replay) error { return db.CancelReplay(t.Context(), r.RunID) }, func(*ReplayBatch) {}, ErrReplayTaken},
 		"deleted": {func(db *Database, r *Replay) error {
 			err := db.CancelReplay(t.Context(), r.RunID)
-			_, err2 := db.DeleteReplay(t.Context(), r.RunID)
+			_, err2 := db.DeleteReplay(t.Context(), r.RunID, func(int64) {})
 			return errors.Join(err, err2)
 		}, func(*ReplayBatch) {}, ErrReplayTaken},
 		"an id twice": {nil, func(b *ReplayBatch) { b.Decisions = append(b.Decisions, b.Decisions[0]) }, ErrConflict},
@@ -113,6 +113,35 @@ func TestReplayCheckpoint(t *testing.T) {
 	}
 }
 
+// Many rows are deleted in several transactions, and no row of anybody else.
+func TestReplayIsDeletedInParts(t *testing.T) {
+	db := newDatabase(t)
+	r, other := newReplay(t, db), newReplay(t, db)
+	must(t, db.RecordReplay(deadline(t), replayBatch(r, decision("first", noon))))
+	const n = 2*deletedTogether + 7
+	execute(t, db, `INSERT INTO decisions SELECT (d).* FROM (
+			SELECT jsonb_populate_record(d, jsonb_build_object('request_id', 'r-' || i, 'run_id', run)) AS d
+			FROM decisions d, generate_series(2, $1::int) i, unnest($2::int[]) run WHERE request_id = 'first' AND (run = $3 OR i < 100)) x`,
+		n, []int32{0, r.RunID, other.RunID}, r.RunID)
+	execute(t, db, `INSERT INTO replay_differences SELECT run, 0, i, 'x', NULL, '{rank}', true, 0, 0
+		FROM generate_series(1, $1::int) i, unnest($2::int[]) run`, n, []int32{r.RunID, other.RunID})
+	must(t, db.CancelReplay(deadline(t), r.RunID))
+	var told []int64
+	gone, err := db.DeleteReplay(deadline(t), r.RunID, func(decisions int64) { told = append(told, decisions) })
+	if want := []int64{deletedTogether, 2 * deletedTogether, n}; err != nil || gone != n || !slices.Equal(told, want) {
+		t.Errorf("%d deleted, told %v (%v), want %v", gone, told, err, want)
+	}
+	left := queryRows[string](t, db, `SELECT concat(run_id, ': ', count(*)) FROM decisions GROUP BY run_id
+		UNION ALL SELECT concat('differences of ', run_id, ': ', count(*)) FROM replay_differences GROUP BY run_id ORDER BY 1`)
+	want := []string{"0: 98", fmt.Sprintf("%d: 98", other.RunID), fmt.Sprintf("differences of %d: %d", other.RunID, n)}
+	if !slices.Equal(left, want) {
+		t.Errorf("left are %q, want %q", left, want)
+	}
+	if _, err := db.Replay(deadline(t), r.RunID); !errors.Is(err, ErrNoReplay) {
+		t.Errorf("the replay is there still: %v", err)
+	}
+}
+
 // The states that a replay goes through, and what each refuses.
 func TestReplayStates(t *testing.T) {
 	db := newDatabase(t)
@@ -130,7 +159,7 @@ func TestReplayStates(t *testing.T) {
 	if err := db.FinishReplay(ctx, r.RunID, "me", []byte(`{}`), nil); !errors.Is(err, ErrReplayTaken) {
 		t.Errorf("finished by another: %v", err)
 	}
-	if _, err := db.DeleteReplay(ctx, r.RunID); !errors.Is(err, ErrNoReplay) {
+	if _, err := db.DeleteReplay(ctx, r.RunID, func(int64) {}); !errors.Is(err, ErrNoReplay) {
 		t.Errorf("a running one is deleted: %v", err)
 	}
 	figure := ReplayFigure{LiveModel: "films@1", Context: schemas.Context{Mood: schemas.MoodFunny}, Compared: 4, Identical: 3, Rank: 1, Overlap: [4]float64{0.9, 1, 0.8, 0.9}}
@@ -152,7 +181,7 @@ func TestReplayStates(t *testing.T) {
 	if err := db.PauseReplay(ctx, 999, ""); !errors.Is(err, ErrNoReplay) {
 		t.Errorf("pause of none: %v", err)
 	}
-	if _, err := db.DeleteReplay(ctx, r.RunID); err != nil {
+	if _, err := db.DeleteReplay(ctx, r.RunID, func(int64) {}); err != nil {
 		t.Error(err)
 	}
 	if list, err := db.Replays(ctx); err != nil || len(list) != 0 {

@@ -48,11 +48,23 @@ func (db *Database) CatalogAt(ctx context.Context, version int64) (items []schem
 	return items, wrap("read past catalogue", err)
 }
 
+// droppedTogether is how many rows of past catalogues are dropped in one transaction: no import waits for more.
+const droppedTogether = 5000
+
 // DropCatalogVersions drops the versions of the catalogue that were replaced before that time. It returns how many
 // rows that were.
 func (db *Database) DropCatalogVersions(ctx context.Context, before time.Time) (n int64, err error) {
+	for {
+		some, err := db.dropCatalogVersions(ctx, before, droppedTogether)
+		if n += some; err != nil || some < droppedTogether {
+			return n, wrap("drop versions of the catalogue", err)
+		}
+	}
+}
+
+func (db *Database) dropCatalogVersions(ctx context.Context, before time.Time, most int) (n int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, db.timeout)
 	defer cancel()
-	err = db.pool.QueryRow(ctx, `SELECT item_versions_drop($1)`, before).Scan(&n)
-	return n, wrap("drop versions of the catalogue", err)
+	err = db.pool.QueryRow(ctx, `SELECT item_versions_drop($1, $2)`, before, most).Scan(&n)
+	return n, err
 }

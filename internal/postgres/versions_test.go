@@ -3,6 +3,7 @@ package postgres
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"reflect"
 	"slices"
@@ -148,9 +149,20 @@ func TestOldVersionsOfTheCatalogueAreDropped(t *testing.T) {
 		versions = append(versions, noteCatalog(t, db, noted))
 		execute(t, db, `UPDATE item_versions SET changed_at = $1 WHERE version > $2`, noon.AddDate(0, 0, i), append([]int64{0}, versions...)[i])
 	}
-	dropped, err := db.DropCatalogVersions(deadline(t), noon.AddDate(0, 0, 20).Add(time.Hour))
+	before := noon.AddDate(0, 0, 20).Add(time.Hour)
+	kept := maps.Clone(noted)
+	for _, version := range versions[:20] {
+		delete(kept, version)
+	}
+	first, err := db.dropCatalogVersions(deadline(t), before, 3)
 	must(t, err)
-	again, err := db.DropCatalogVersions(deadline(t), noon.AddDate(0, 0, 20).Add(time.Hour))
+	checkCatalogs(t, db, kept) // in the middle too
+	dropped, err := db.DropCatalogVersions(deadline(t), before)
+	must(t, err)
+	if first != 3 {
+		t.Errorf("dropped %d rows of three", first)
+	}
+	again, err := db.DropCatalogVersions(deadline(t), before)
 	must(t, err)
 	if dropped == 0 || again != 0 {
 		t.Errorf("dropped %d rows, then %d", dropped, again)

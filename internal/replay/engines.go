@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"recstream/internal/config"
 	"recstream/internal/postgres"
@@ -45,6 +46,21 @@ func (e *gapError) Error() string {
 	}
 	return fmt.Sprintf("%s: %v", e.gap, e.err)
 }
+
+// pinnedError says that the model which a plan names cannot be had any more: there is nothing to try.
+type pinnedError struct {
+	ref Ref
+	err error
+}
+
+func (e *pinnedError) Error() string {
+	return fmt.Sprintf("the model %s@%s that the replay is to try: %v", e.ref.Name, e.ref.Version, e.err)
+}
+
+func (e *pinnedError) Unwrap() error { return e.err }
+
+// Transient is false: somebody has to put the model back, and resume.
+func (e *pinnedError) Transient() bool { return false }
 
 // engines makes the engines of past states, and keeps those that were used last.
 type engines struct {
@@ -132,17 +148,24 @@ func (e *engines) catalog(ctx context.Context, version int64) (*catalog.Snapshot
 	return catalog.New(items, version, catalog.DefaultRules()) // an engine applies its own rules
 }
 
-// model opens a model; decisions refer to it as live ones do.
+// model opens a model; decisions refer to it as live ones do. One that is not there or is another is a gap; one that
+// could not be read may be read later.
 func (e *engines) model(_ context.Context, ref Ref) (*model.Model, error) {
-	wanted := &Model{Ref: ref}
-	if e.pinned != nil && e.pinned.Ref == ref {
+	wanted, pinned := &Model{Ref: ref}, e.pinned != nil && e.pinned.Ref == ref
+	if pinned {
 		wanted = e.pinned
 	}
 	m, err := e.open(wanted)
 	if err == nil && m.Ref.SHA256 != ref.SHA256 {
 		err = fmt.Errorf("its SHA-256 is %s, not %s", m.Ref.SHA256, ref.SHA256)
 	}
-	if err != nil {
+	unread := (*fs.PathError)(nil)
+	switch {
+	case err != nil && pinned:
+		return nil, &pinnedError{ref, err}
+	case errors.As(err, &unread) && !errors.Is(err, fs.ErrNotExist):
+		return nil, err
+	case err != nil:
 		return nil, &gapError{scoring.GapModel, err}
 	}
 	m.Ref = schemas.ModelRef(ref)

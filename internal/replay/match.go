@@ -3,6 +3,7 @@ package replay
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"recstream/schemas"
@@ -13,6 +14,13 @@ import (
 // answered yet, or its decision is past the ledger's retention. The other causes are the gaps of package scoring, and
 // the codes of errors that scoring gives.
 const CauseNoLiveDecision = "no_live_decision"
+
+// CauseRefused is why an event is not reproduced that is no valid request now and was answered live: it is decoded by
+// other rules than it was. One that live refused too is only counted as rejected.
+const CauseRefused = "refused"
+
+// CauseRecordRefused is why a request is not reproduced whose decision Postgres does not take, whatever is done.
+const CauseRecordRefused = "record_refused"
 
 // Clocks of apps, brokers and instances differ, and streams lag: live decisions are looked for first where nearly all
 // of them are, among those of the days around the events, and then in the whole ledger.
@@ -71,7 +79,8 @@ func (w *worker) wanted() (ids []string, since, until time.Time) {
 	seen := make(map[string]bool, len(w.reader.events))
 	for i := range w.reader.events {
 		e := &w.reader.events[i]
-		if e.refused != "" || !w.plan.Filter.takesRequest(&e.request) || seen[e.request.RequestID] {
+		// Of an event that is refused now, what is known is its id; live may have taken it.
+		if e.request.RequestID == "" || !w.filter.takesRequest(&e.request) || seen[e.request.RequestID] {
 			continue
 		}
 		at := e.message.Time
@@ -107,14 +116,16 @@ func (w *worker) match(b *batch, found map[string][]*schemas.Decision) {
 	for i := range w.reader.events {
 		e := &w.reader.events[i]
 		b.figures.Read++
-		if e.refused != "" {
+		live, repeated := liveOf(e, found[e.request.RequestID])
+		if e.refused != "" && (live == nil || live.Source != e.message.Source) {
 			countCode(&b.figures.Rejected, e.refused)
 			continue
 		}
-		live, repeated := liveOf(e, found[e.request.RequestID])
 		switch {
-		case !w.plan.Filter.takesRequest(&e.request) || !repeated && !w.plan.Filter.takesLive(live):
+		case !w.filter.takesRequest(&e.request) || !repeated && !w.filter.takesLive(live):
 			b.figures.Filtered++
+		case e.refused != "":
+			b.fail(e, live, CauseRefused)
 		case repeated || b.has(e.request.RequestID) && (live == nil || live.Source.Topic != e.message.Topic):
 			b.figures.Repeated++
 		case live == nil && !w.plan.Evaluates():
@@ -142,6 +153,9 @@ func (w *worker) newJob(e *event, live *schemas.Decision) job {
 	}
 	if p.Config != "" {
 		j.era.Config = p.Config
+		if p.Model == nil && live != nil && (live.Model == nil || j.era.previous) { // a model is tried as every tier is
+			j.era.Model, j.era.previous = p.Present.Model, false
+		}
 	}
 	if p.Model != nil {
 		j.era.Model, j.era.previous = p.Model.Ref, false
@@ -200,6 +214,13 @@ func (j *job) profileKey() schemas.ProfileKey {
 		return schemas.ProfileKey{}
 	}
 	return schemas.ProfileKey{UserID: j.live.UserID, Version: j.live.ProfileVersion}
+}
+
+// lacksProfile reports whether what is tried needs a profile that the live decision did without: nobody noted which
+// one the user had. Without any they would be taken for a new user.
+func (w *worker) lacksProfile(j *job, s *scoring.Scorer) bool {
+	return w.plan.Evaluates() && w.plan.Features == FeaturesStored && j.live != nil && j.profile == nil &&
+		s.NeedsProfile(&j.request) && !slices.Contains(j.live.ColdStart, schemas.ColdUnknownUser)
 }
 
 // addFresh gives the jobs the present profiles.
@@ -267,6 +288,9 @@ func (w *worker) decide(ctx context.Context, j *job, dst *schemas.Decision) (cau
 	}
 	if err != nil {
 		return "", err
+	}
+	if w.lacksProfile(j, s) {
+		return string(scoring.GapProfileVersion), nil
 	}
 	began := time.Now()
 	err = s.Redecide(&j.request, j.profile, j.given, dst)

@@ -69,9 +69,25 @@ type Filter struct {
 	Models     []string       `json:"models,omitempty"` // of the live decision: name or name@version
 }
 
+// filter is a Filter that has been made ready for many requests: its ids and users may be many too.
+type filter struct {
+	*Filter
+	ids, users map[string]bool
+}
+
+func (f *Filter) ready() filter { return filter{f, setOf(f.RequestIDs), setOf(f.Users)} }
+
+func setOf(list []string) map[string]bool {
+	set := make(map[string]bool, len(list))
+	for _, v := range list {
+		set[v] = true
+	}
+	return set
+}
+
 // takesRequest reports whether the filter takes a request, as far as it says itself.
-func (f *Filter) takesRequest(r *schemas.Request) bool {
-	return takes(f.RequestIDs, r.RequestID) && takes(f.Users, r.UserID)
+func (f *filter) takesRequest(r *schemas.Request) bool {
+	return (len(f.ids) == 0 || f.ids[r.RequestID]) && (len(f.users) == 0 || f.users[r.UserID])
 }
 
 // takesLive reports whether the filter takes a request with that live decision, nil for none.

@@ -2,9 +2,12 @@ package replay
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -40,7 +43,8 @@ func TestFilter(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			r := &schemas.Request{RequestID: "r", UserID: "ada"}
-			got := []bool{test.filter.takesRequest(r), test.filter.takesLive(live), test.filter.takesLive(nil), test.filter.takesLive(basic)}
+			ready := test.filter.ready()
+			got := []bool{ready.takesRequest(r), test.filter.takesLive(live), test.filter.takesLive(nil), test.filter.takesLive(basic)}
 			if want := []bool{test.request, test.live, test.none, test.basic}; !slices.Equal(got, want) {
 				t.Errorf("takes %v, want %v", got, want)
 			}
@@ -89,10 +93,12 @@ func TestLimits(t *testing.T) {
 		"all kept":       {Limits{2, 1, 0.9}, report, 0},
 		"differing":      {Limits{1, -1, -1}, report, 1},
 		"irreproducible": {Limits{-1, 0, -1}, report, 1},
-		"lost":           {Limits{-1, 0, -1}, newReport(&row, &Plan{}, &Figures{Lost: 1}), 1},
+		"lost":           {Limits{-1, 0, -1}, newReport(&row, &Plan{}, &Figures{Lost: 1}), 2},
 		"overlap":        {Limits{-1, -1, 0.91}, report, 1},
 		"all":            {Limits{0, 0, 1}, report, 3},
 		"of nothing":     {Limits{0, 0, 0}, newReport(&row, &Plan{}, &Figures{}), 1},
+		"one of nothing": {Limits{0, -1, -1}, newReport(&row, &Plan{}, &Figures{Read: 9, Filtered: 9}), 1},
+		"none of it":     {none, newReport(&row, &Plan{}, &Figures{Read: 9, Filtered: 9}), 0},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -100,6 +106,22 @@ func TestLimits(t *testing.T) {
 				t.Errorf("exceeded %q, want %d", got, test.want)
 			}
 		})
+	}
+}
+
+// A mean of nothing is no number, and stays so when the report is stored.
+func TestReportOfNothing(t *testing.T) {
+	text, err := json.Marshal(newReport(&row, &Plan{}, &Figures{}))
+	if err != nil || !strings.Contains(string(text), `"overlap":null,"overlap_1":null`) {
+		t.Fatalf("%s (%v)", text, err)
+	}
+	var back Report
+	if err := json.Unmarshal(text, &back); err != nil || !math.IsNaN(float64(back.Overlap)) {
+		t.Errorf("read back: overlap %v (%v)", back.Overlap, err)
+	}
+	back.Overlap = 0.5
+	if text, err = json.Marshal(back.Line); err != nil || !strings.Contains(string(text), `"overlap":0.5,`) {
+		t.Errorf("%s (%v)", text, err)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/segmentio/kafka-go/protocol"
 
 	"recstream/consumer/committed"
+	"recstream/internal/wait"
 	"recstream/schemas"
 )
 
@@ -27,12 +28,13 @@ type event struct {
 
 // reader reads the events of a partition's range, batch by batch.
 type reader struct {
-	source  committed.Partition
-	next    int64 // offset of the next record
-	to      int64 // after the last one that is asked for
-	records *committed.Records
-	events  []event // of the batch; reused
-	value   []byte
+	source   committed.Partition
+	next     int64 // offset of the next record
+	to       int64 // after the last one that is asked for
+	patience time.Duration
+	records  *committed.Records
+	events   []event // of the batch; reused
+	value    []byte
 }
 
 // read reads up to n events into the batch, and returns how many offsets before them were lost because Kafka had
@@ -85,7 +87,7 @@ func (r *reader) take(n int) error {
 // missing gives up the rest of the range where the log ends before it: it was cut, or is another one. Otherwise what
 // comes next belongs to a transaction that is still open.
 func (r *reader) missing(ctx context.Context) (lost int64, err error) {
-	_, last, err := r.source.Bounds(ctx)
+	_, last, err := r.bounds(ctx)
 	if err != nil || last > r.next {
 		return 0, err
 	}
@@ -103,7 +105,7 @@ func (r *reader) fetch(ctx context.Context) (lost int64, err error) {
 		r.records = records
 		return 0, nil
 	}
-	first, last, err := r.source.Bounds(ctx)
+	first, last, err := r.bounds(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -114,6 +116,19 @@ func (r *reader) fetch(ctx context.Context) (lost int64, err error) {
 		r.next = r.to
 	}
 	return r.next - before, nil
+}
+
+// bounds returns the log's bounds. Where they leave nothing of the range they are asked for again after a while: a
+// broker that has only just become the leader can say less than there is.
+func (r *reader) bounds(ctx context.Context) (first, last int64, err error) {
+	first, last, err = r.source.Bounds(ctx)
+	if err != nil || last > r.next {
+		return first, last, err
+	}
+	if err := wait.For(ctx, r.patience); err != nil {
+		return 0, 0, err
+	}
+	return r.source.Bounds(ctx)
 }
 
 // decode adds a record's event.

@@ -5,13 +5,17 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"recstream/consumer/committed"
 	"recstream/internal/devstack"
+	"recstream/internal/postgres"
 	"recstream/schemas"
 )
 
@@ -115,6 +119,60 @@ func TestReaderReadsItsRange(t *testing.T) {
 	}
 	if got, want := readAll(t, newReader(client, 2, 6), 100), "lost 4;"; got != want {
 		t.Errorf("a range that is gone: read %q, want %q", got, want)
+	}
+}
+
+// A log that seems to end before the range is asked about again: what a broker says that lags is not believed at once.
+func TestReaderAsksAgainWhereTheLogEnds(t *testing.T) {
+	broker, client := startTopic(t)
+	var asked, answered atomic.Int32
+	broker.Cluster().ControlKey(int16(kmsg.Fetch), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		asked.Add(1)
+		res := req.ResponseKind().(*kmsg.FetchResponse)
+		partition := kmsg.NewFetchResponseTopicPartition()
+		partition.ErrorCode = kerr.OffsetOutOfRange.Code
+		res.Topics = []kmsg.FetchResponseTopic{{Topic: topic, TopicID: broker.Cluster().TopicInfo(topic).TopicID, Partitions: []kmsg.FetchResponseTopicPartition{partition}}}
+		return res, nil, true
+	})
+	broker.Cluster().ControlKey(int16(kmsg.ListOffsets), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		broker.Cluster().KeepControl()
+		if req.(*kmsg.ListOffsetsRequest).Topics[0].Partitions[0].Timestamp != -1 || answered.Add(1) > 1 {
+			return nil, nil, false
+		}
+		return logEndsAt(req, 10), nil, true
+	})
+	r := newReader(client, 15, 20)
+	r.patience = time.Millisecond
+	if got, want := readAll(t, r, 10), "15 16 17 18 19 |"; got != want {
+		t.Errorf("read %q, want %q", got, want)
+	}
+	if asked.Load() != 1 || answered.Load() != 2 {
+		t.Errorf("%d fetches were refused, the log's end was asked for %d times; want 1 and 2", asked.Load(), answered.Load())
+	}
+}
+
+// logEndsAt answers where a log ends.
+func logEndsAt(req kmsg.Request, offset int64) kmsg.Response {
+	res := req.ResponseKind().(*kmsg.ListOffsetsResponse)
+	partition := kmsg.NewListOffsetsResponseTopicPartition()
+	partition.Offset = offset
+	res.Topics = []kmsg.ListOffsetsResponseTopic{{Topic: topic, Partitions: []kmsg.ListOffsetsResponseTopicPartition{partition}}}
+	return res
+}
+
+// A worker that has nothing to read, as a transaction is open, sees that the replay was paused.
+func TestPauseIsSeenWhileThereIsNothingToRead(t *testing.T) {
+	broker, client := startTopic(t)
+	broker.Cluster().ControlKey(int16(kmsg.ListOffsets), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		broker.Cluster().KeepControl()
+		return logEndsAt(req, 25), nil, req.(*kmsg.ListOffsetsRequest).Topics[0].Partitions[0].Timestamp == -1
+	})
+	s := newFakeStore()
+	w := newTestWorker(t, s, &Plan{})
+	w.reader, w.checkpoint = *newReader(client, 20, 25), 20
+	s.replay.State = postgres.ReplayPaused
+	if err := w.work(deadline(t)); err == nil || err.Error() != "replay 7 is paused" {
+		t.Errorf("error %v", err)
 	}
 }
 

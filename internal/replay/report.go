@@ -3,6 +3,7 @@ package replay
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"time"
 
 	"recstream/internal/postgres"
@@ -46,17 +47,37 @@ type Range struct {
 // Line is what requests that were compared with their live decisions came to. See docs/replay.md for the meaning of
 // each.
 type Line struct {
-	Compared  int64   `json:"compared"`
-	Identical int64   `json:"identical"`
-	Tier      int64   `json:"differs_tier"`
-	Items     int64   `json:"differs_items"`
-	Rank      int64   `json:"differs_rank"`
-	Score     int64   `json:"differs_score"`
-	Other     int64   `json:"differs_otherwise"`
-	Overlap   float64 `json:"overlap"` // means, 0 to 1; 1 where nothing was compared
-	Overlap1  float64 `json:"overlap_1"`
-	Overlap3  float64 `json:"overlap_3"`
-	Overlap10 float64 `json:"overlap_10"`
+	Compared  int64 `json:"compared"`
+	Identical int64 `json:"identical"`
+	Tier      int64 `json:"differs_tier"`
+	Items     int64 `json:"differs_items"`
+	Rank      int64 `json:"differs_rank"`
+	Score     int64 `json:"differs_score"`
+	Other     int64 `json:"differs_otherwise"`
+	Overlap   Mean  `json:"overlap"`
+	Overlap1  Mean  `json:"overlap_1"`
+	Overlap3  Mean  `json:"overlap_3"`
+	Overlap10 Mean  `json:"overlap_10"`
+}
+
+// Mean is a mean overlap, 0 to 1. It is NaN where nothing was compared, null in JSON.
+type Mean float64
+
+// MarshalJSON writes the number or null.
+func (m Mean) MarshalJSON() ([]byte, error) {
+	if math.IsNaN(float64(m)) {
+		return []byte("null"), nil
+	}
+	return json.Marshal(float64(m))
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (m *Mean) UnmarshalJSON(text []byte) error {
+	if string(text) == "null" {
+		*m = Mean(math.NaN())
+		return nil
+	}
+	return json.Unmarshal(text, (*float64)(m))
 }
 
 // Differing is how many were not reproduced to the byte.
@@ -126,17 +147,14 @@ func newReport(r *postgres.Replay, plan *Plan, f *Figures) *Report {
 func newLine(c *Counts) Line {
 	l := Line{Compared: c.Compared, Identical: c.Identical, Tier: c.Tier, Items: c.Items, Rank: c.Rank, Score: c.Score, Other: c.Other}
 	means := c.means()
-	l.Overlap, l.Overlap1, l.Overlap3, l.Overlap10 = means[0], means[1], means[2], means[3]
+	l.Overlap, l.Overlap1, l.Overlap3, l.Overlap10 = Mean(means[0]), Mean(means[1]), Mean(means[2]), Mean(means[3])
 	return l
 }
 
-// means are the overlaps of a request in the mean, 1 without any.
+// means are the overlaps of a request in the mean, NaN without any.
 func (c *Counts) means() (means [4]float64) {
 	for n, sum := range c.Overlap {
-		means[n] = 1
-		if c.Compared > 0 {
-			means[n] = float64(sum) / overlapUnit / float64(c.Compared)
-		}
+		means[n] = float64(sum) / overlapUnit / float64(c.Compared)
 	}
 	return means
 }
@@ -200,19 +218,21 @@ type Limits struct {
 	Overlap        float64 // least mean overlap of all items
 }
 
-// Exceeded says which limits a report exceeds, in plain words.
+// any reports whether there is a limit.
+func (l Limits) any() bool { return l.Differing >= 0 || l.Irreproducible >= 0 || l.Overlap >= 0 }
+
+// Exceeded says which limits a report exceeds, in plain words. One of nothing shows nothing, so it exceeds any.
 func (l Limits) Exceeded(r *Report) (list []string) {
+	if l.any() && r.Compared == 0 {
+		list = append(list, "nothing was compared: check --from, --to and the filter")
+	}
 	if n := r.Differing(); l.Differing >= 0 && n > l.Differing {
 		list = append(list, fmt.Sprintf("%d requests differ, at most %d may", n, l.Differing))
 	}
 	if n := Sum(r.Irreproducible) + r.Lost; l.Irreproducible >= 0 && n > l.Irreproducible {
 		list = append(list, fmt.Sprintf("%d requests cannot be reproduced, at most %d may be so", n, l.Irreproducible))
 	}
-	switch {
-	case l.Overlap < 0:
-	case r.Compared == 0:
-		list = append(list, "nothing was compared, so there is no overlap")
-	case r.Overlap < l.Overlap:
+	if r.Overlap < Mean(l.Overlap) {
 		list = append(list, fmt.Sprintf("the overlap is %.4f, at least %v is wanted", r.Overlap, l.Overlap))
 	}
 	return list

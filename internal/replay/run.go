@@ -66,6 +66,9 @@ const (
 // drainTimeout is how long a batch in hand may take to be finished after a replay was told to stop.
 const drainTimeout = 10 * time.Second
 
+// patience is how long the end of a log is waited for that lies before the end of the range.
+const patience = 5 * time.Second
+
 // StoppedError says that a replay was stopped before its end.
 type StoppedError struct {
 	RunID int32
@@ -89,6 +92,7 @@ func (e *StoppedError) Transient() bool { return false }
 type run struct {
 	options   *Options
 	plan      *Plan
+	filter    filter
 	replay    *postgres.Replay
 	owner     string
 	engines   *engines
@@ -122,13 +126,14 @@ func Run(ctx context.Context, r *postgres.Replay, owner string, o Options) (*Rep
 		return nil, err
 	}
 	figures, err := work.workers(ctx)
-	switch {
-	case err == nil:
-		return work.finish(ctx, figures)
-	case ctx.Err() != nil:
+	var report *Report
+	if err == nil {
+		report, err = work.finish(ctx, figures)
+	}
+	if err != nil && ctx.Err() != nil {
 		return nil, work.pause(ctx, err)
 	}
-	return nil, err
+	return report, err
 }
 
 func newRun(ctx context.Context, r *postgres.Replay, owner string, o *Options) (*run, error) {
@@ -139,6 +144,7 @@ func newRun(ctx context.Context, r *postgres.Replay, owner string, o *Options) (
 	if w.limit.rate = w.plan.Rate; w.limit.rate > 0 {
 		w.batchSize = min(mostTogether, max(1, int(w.limit.rate/batchesASec)))
 	}
+	w.filter = w.plan.Filter.ready()
 	w.done, w.total = Progress(r)
 	w.engines = newEngines(o, w.plan.Model)
 	var err error
@@ -208,7 +214,7 @@ func firstCause(errs []error) (cause error) {
 func (r *run) newWorker(ctx context.Context, p postgres.ReplayPartition) (*worker, error) {
 	w := &worker{run: r, partition: p.Partition, checkpoint: p.Next, figures: new(Figures),
 		begun: map[*scoring.Engine]*scoring.Scorer{}, scorers: map[*scoring.Engine]*scoring.Scorer{}}
-	w.reader = reader{next: p.Next, to: p.To, source: committed.Partition{Client: r.options.Client, Topic: r.plan.Topic,
+	w.reader = reader{next: p.Next, to: p.To, patience: patience, source: committed.Partition{Client: r.options.Client, Topic: r.plan.Topic,
 		Number: p.Partition, MaxBytes: r.options.FetchBytes, Timeout: r.options.Timeout}}
 	if err := json.Unmarshal(p.Figures, w.figures); err != nil {
 		return nil, fmt.Errorf("read figures of partition %d: %w", p.Partition, err)
@@ -288,33 +294,53 @@ func (r *run) pause(ctx context.Context, cause error) error {
 	if stopped := (*StoppedError)(nil); errors.As(cause, &stopped) {
 		return cause
 	}
-	if err := r.options.Store.PauseReplay(ctx, r.replay.RunID, r.owner); err != nil {
-		return fmt.Errorf("pause replay %d: %w", r.replay.RunID, err)
+	err := r.options.Store.PauseReplay(ctx, r.replay.RunID, r.owner)
+	if err != nil {
+		return r.unlessStopped(ctx, fmt.Errorf("pause replay %d: %w", r.replay.RunID, err))
 	}
 	return &StoppedError{RunID: r.replay.RunID, State: postgres.ReplayPaused}
 }
 
-// finish stores the report.
-func (r *run) finish(ctx context.Context, figures *Figures) (*Report, error) {
-	var report *Report
-	err := r.retry(ctx, "finish", func() error {
+// unlessStopped returns an error as it is, or a *StoppedError where the replay is not the owner's any more.
+func (r *run) unlessStopped(ctx context.Context, err error) error {
+	now, lookUp := r.options.Store.Replay(ctx, r.replay.RunID)
+	switch {
+	case errors.Is(lookUp, postgres.ErrNoReplay): // cancelled, and deleted
+		return &StoppedError{RunID: r.replay.RunID, State: postgres.ReplayCancelled}
+	case lookUp == nil && (now.State != postgres.ReplayRunning || now.Owner != r.owner):
+		return &StoppedError{RunID: r.replay.RunID, State: now.State}
+	}
+	return err
+}
+
+// finish stores the report. It goes on for a while after ctx has ended.
+func (r *run) finish(ctx context.Context, figures *Figures) (report *Report, err error) {
+	ctx, cancel := outliving(ctx, drainTimeout)
+	defer cancel()
+	err = r.retry(ctx, "finish", func() error {
 		now, err := r.options.Store.Replay(ctx, r.replay.RunID)
-		if err != nil {
+		if err == nil && now.State == postgres.ReplayDone { // an attempt whose answer was lost has stored it
+			report, err = ReportOf(now)
 			return err
 		}
-		if now.State != postgres.ReplayDone { // an attempt whose answer was lost may have stored it
-			now.State, now.FinishedAt = postgres.ReplayDone, time.Now().UTC().Truncate(time.Second)
-			report = newReport(now, r.plan, figures)
-			text, err := json.Marshal(report)
-			if err != nil {
-				return err
-			}
-			return r.options.Store.FinishReplay(ctx, r.replay.RunID, r.owner, text, report.rows(figures))
+		if err == nil {
+			report, err = r.storeReport(ctx, now, figures)
 		}
-		return nil
+		return err
 	})
-	if errors.Is(err, postgres.ErrReplayTaken) {
-		return nil, &StoppedError{RunID: r.replay.RunID, State: postgres.ReplayRunning}
+	if err != nil {
+		return nil, r.unlessStopped(ctx, err)
 	}
-	return report, err
+	return report, nil
+}
+
+// storeReport makes the report of a replay that is done now, and stores it.
+func (r *run) storeReport(ctx context.Context, now *postgres.Replay, figures *Figures) (*Report, error) {
+	now.State, now.FinishedAt = postgres.ReplayDone, time.Now().UTC().Truncate(time.Second)
+	report := newReport(now, r.plan, figures)
+	text, err := json.Marshal(report)
+	if err != nil {
+		return nil, err
+	}
+	return report, r.options.Store.FinishReplay(ctx, r.replay.RunID, r.owner, text, report.rows(figures))
 }

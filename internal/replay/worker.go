@@ -46,12 +46,12 @@ func (w *worker) work(ctx context.Context) error {
 		var lost int64
 		err := w.retry(ctx, "read", func() (err error) {
 			lost, err = w.reader.read(ctx, w.batchSize)
+			if err != nil || w.reader.next == w.checkpoint { // nobody else would see that the replay is paused
+				err = w.unlessStopped(ctx, err)
+			}
 			return err
 		})
 		if err != nil {
-			return err
-		}
-		if err := w.limit.take(ctx, len(w.reader.events)); err != nil {
 			return err
 		}
 		w.figures.Lost += lost
@@ -62,19 +62,24 @@ func (w *worker) work(ctx context.Context) error {
 	return nil
 }
 
-// settle sees the batch that was read through. It goes on for a while after ctx has ended, so that nothing is done
-// for nothing.
-func (w *worker) settle(ctx context.Context) error {
+// settle sees the batch that was read through. It goes on for a while after its context has ended, so that nothing is done
+// for nothing; only what has to wait for the rate is left.
+func (w *worker) settle(stopping context.Context) error {
 	if w.reader.next == w.checkpoint {
 		return nil // there was nothing
 	}
-	ctx, cancel := outliving(ctx, drainTimeout)
+	ctx, cancel := outliving(stopping, drainTimeout)
 	defer cancel()
 	var done *batch
 	err := w.retry(ctx, "decide", func() (err error) {
-		done, err = w.process(ctx, nil)
+		if done, err = w.process(ctx, nil); err != nil {
+			err = w.unlessStopped(ctx, err)
+		}
 		return err
 	})
+	if err == nil {
+		err = w.limit.take(stopping, len(w.jobs)) // what the filter leaves out costs nothing
+	}
 	if err == nil {
 		err = w.emit(ctx, done)
 	}
@@ -171,8 +176,50 @@ func (w *worker) emit(ctx context.Context, b *batch) error {
 	return w.retry(ctx, "emit", func() error { return w.outbox.Flush(ctx) })
 }
 
-// store stores the batch with the checkpoint.
+// store stores the batch with the checkpoint. Where Postgres refuses a value for good, its events are stored one by
+// one, and the one at fault is counted as irreproducible.
 func (w *worker) store(ctx context.Context, b *batch) error {
+	err := w.tryStore(ctx, b)
+	refusal := (*postgres.Error)(nil)
+	switch {
+	case !errors.As(err, &refusal) || refusal.Transient() || len(w.jobs) == 0:
+		return err
+	case len(w.reader.events) > 1:
+		return w.storeEach(ctx)
+	}
+	w.log().Warn("a decision cannot be stored", "offset", w.reader.events[0].message.Offset, "error", err)
+	without := &batch{figures: w.figures.clone()}
+	without.figures.Read++
+	without.fail(w.jobs[0].event, w.jobs[0].live, CauseRecordRefused)
+	return w.tryStore(ctx, without)
+}
+
+// storeEach decides and stores the events of a batch one by one. They were published.
+func (w *worker) storeEach(ctx context.Context) error {
+	events, next := w.reader.events, w.reader.next
+	defer func() { w.reader.events, w.reader.next = events, next }()
+	for i := range events {
+		w.reader.events, w.reader.next = events[i:i+1], next
+		if i+1 < len(events) {
+			w.reader.next = events[i+1].message.Offset
+		}
+		var one *batch
+		err := w.retry(ctx, "decide", func() (err error) {
+			one, err = w.process(ctx, nil)
+			return err
+		})
+		if err == nil {
+			err = w.store(ctx, one)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tryStore stores the batch, deciding it anew where another partition has taken one of its ids.
+func (w *worker) tryStore(ctx context.Context, b *batch) error {
 	var stored map[string]bool
 	err := w.retry(ctx, "store", func() error {
 		if stored != nil { // another partition was quicker with one of the ids
