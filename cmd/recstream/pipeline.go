@@ -78,8 +78,9 @@ func newPipeline(ctx context.Context, cfg config.Config, log *slog.Logger) (*pip
 }
 
 func (p *pipeline) engineOptions() scoring.Options {
-	return scoring.Options{MaxBytes: int64(p.cfg.Model.MaxMemory), HalfLife: p.cfg.Profiles.HalfLife,
-		PopularityHalfLife: p.cfg.Popularity.HalfLife, Now: time.Now, Changed: p.tiers.Note}
+	options := p.cfg.EngineOptions()
+	options.Now, options.Changed = time.Now, p.tiers.Note
+	return options
 }
 
 // instanceName tells this process from the others that share the work.

@@ -363,7 +363,7 @@ func (r *replayer) options() replay.Options {
 	k := r.cfg.Kafka
 	return replay.Options{
 		Client: r.client, Store: r.db, OpenModel: r.open, FetchBytes: r.cfg.Consumer.BatchBytes, Timeout: r.client.Timeout,
-		Scoring: scoring.Options{MaxBytes: int64(r.cfg.Model.MaxMemory), HalfLife: r.cfg.Profiles.HalfLife, PopularityHalfLife: r.cfg.Popularity.HalfLife},
+		Scoring: r.cfg.EngineOptions(),
 		OpenOutbox: func(ctx context.Context, topic string, run int32) (replay.Outbox, error) {
 			p := producer.New(producer.Config{Client: r.client, Results: topic, Timeout: r.client.Timeout,
 				Source: fmt.Sprintf("/recstream/%s/replay/%d", k.Group, run)})

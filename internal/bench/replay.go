@@ -86,7 +86,7 @@ func runReplay(ctx context.Context, s *session) error {
 func (s *session) replayOptions(client *kafka.Client) replay.Options {
 	return replay.Options{
 		Client: client, Store: s.database, Log: s.log, FetchBytes: s.cfg.Consumer.BatchBytes, Timeout: client.Timeout,
-		Scoring:   scoring.Options{MaxBytes: int64(s.cfg.Model.MaxMemory), HalfLife: s.cfg.Profiles.HalfLife, PopularityHalfLife: s.cfg.Popularity.HalfLife},
+		Scoring:   s.cfg.EngineOptions(),
 		OpenModel: func(*replay.Model) (*model.Model, error) { return model.Load(s.ModelPath) },
 	}
 }

@@ -142,6 +142,12 @@ type Model struct {
 	MaxMemory      int           `yaml:"max_memory" desc:"Bytes that one model may take to score fast; with less than it wants it scores slower"`
 }
 
+// EngineOptions are what an engine takes from the settings. A replay that is to come to the same decisions has to take
+// the same.
+func (c Config) EngineOptions() scoring.Options {
+	return scoring.Options{MaxBytes: int64(c.Model.MaxMemory), HalfLife: c.Profiles.HalfLife, PopularityHalfLife: c.Popularity.HalfLife}
+}
+
 // Scoring says where the scoring parameters are. They have a file of their own, since they change while
 // instances run: see LoadScoring.
 type Scoring struct {
