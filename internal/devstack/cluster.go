@@ -160,8 +160,9 @@ func (c *Cluster) Addrs() []string {
 // Broker returns the broker with the id that Kafka's protocol knows it by: 1 to 3.
 func (c *Cluster) Broker(id int) *Kafka { return c.brokers[id-1] }
 
-// InSync waits until every partition has all of its replicas in sync, so that the cluster can do
-// without any one broker, or until ctx ends.
+// InSync waits until all brokers say that every partition has all of its replicas in sync, and agree
+// on its leader, so that the cluster can do without any one broker, or until ctx ends. All are asked:
+// one that was paused says for a moment what was true before.
 func (c *Cluster) InSync(ctx context.Context) error {
 	tick := time.NewTicker(probeInterval)
 	defer tick.Stop()
@@ -179,18 +180,35 @@ func (c *Cluster) InSync(ctx context.Context) error {
 }
 
 func (c *Cluster) inSync(ctx context.Context) error {
-	transport := &kafka.Transport{}
-	defer transport.CloseIdleConnections()
-	client := kafka.Client{Addr: kafka.TCP(c.Addrs()...), Transport: transport, Timeout: closeTimeout}
-	found, err := client.Metadata(ctx, &kafka.MetadataRequest{})
-	if err != nil {
-		return err
+	leaders := map[string]int{}
+	for _, addr := range c.Addrs() {
+		transport := &kafka.Transport{}
+		client := kafka.Client{Addr: kafka.TCP(addr), Transport: transport, Timeout: closeTimeout}
+		found, err := client.Metadata(ctx, &kafka.MetadataRequest{})
+		transport.CloseIdleConnections()
+		if err != nil {
+			return fmt.Errorf("ask %s: %w", addr, err)
+		}
+		if err := sameInSync(found.Topics, leaders); err != nil {
+			return fmt.Errorf("%s says: %w", addr, err)
+		}
 	}
-	for _, topic := range found.Topics {
+	return nil
+}
+
+// sameInSync says what keeps a broker's topics from being in sync, or from having the leaders that
+// brokers before it gave, by name and partition. It adds to them those that they have not.
+func sameInSync(topics []kafka.Topic, leaders map[string]int) error {
+	for _, topic := range topics {
 		for _, p := range topic.Partitions {
+			name := fmt.Sprintf("%s/%d", topic.Name, p.ID)
 			if len(p.Isr) < len(p.Replicas) {
-				return fmt.Errorf("%s/%d has %d of %d", topic.Name, p.ID, len(p.Isr), len(p.Replicas))
+				return fmt.Errorf("%s has %d of %d", name, len(p.Isr), len(p.Replicas))
 			}
+			if leader, known := leaders[name]; known && leader != p.Leader.ID {
+				return fmt.Errorf("%s has leader %d, before it was %d", name, p.Leader.ID, leader)
+			}
+			leaders[name] = p.Leader.ID
 		}
 	}
 	return nil
