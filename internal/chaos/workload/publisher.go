@@ -29,8 +29,9 @@ type Publisher struct {
 
 // landing is an event that a broker says it has.
 type landing struct {
-	mark fingerprint
-	at   time.Time
+	mark  fingerprint
+	at    time.Time
+	large bool // as the event said that was published then: one of the same content may say otherwise
 }
 
 // fingerprint tells events of different content apart. Those of one content are to become the same.
@@ -103,7 +104,9 @@ func (p *Publisher) attempt(ctx context.Context, events []history.Published) (fa
 	for i := range events {
 		record := recordOf(&events[i])
 		mark := fingerprintOf(record)
-		p.events[mark] = events[i]
+		event := events[i]
+		event.Large = event.Large || p.events[mark].Large // where nobody knows which of the two has landed
+		p.events[mark] = event
 		p.client.Produce(ctx, record, func(r *kgo.Record, err error) {
 			defer sent.Done()
 			mu.Lock()
@@ -112,7 +115,7 @@ func (p *Publisher) attempt(ctx context.Context, events []history.Published) (fa
 				failures = append(failures, failure{i, err})
 				return
 			}
-			p.acked[history.Place{Topic: r.Topic, Partition: int(r.Partition), Offset: r.Offset}] = landing{mark, r.Timestamp}
+			p.acked[history.Place{Topic: r.Topic, Partition: int(r.Partition), Offset: r.Offset}] = landing{mark, r.Timestamp, events[i].Large}
 		})
 	}
 	sent.Wait()
@@ -177,13 +180,12 @@ func (p *Publisher) readBack(ctx context.Context, topic string, landed map[histo
 		}
 		event := p.events[l.mark]
 		event.Place, event.Time = at, l.at.UTC().Truncate(time.Millisecond)
+		event.Large = l.large
 		found, there := landed[at]
-		switch {
-		case !there && at.Offset < first[at.Partition]:
-			landed[at] = event
-		case !there || fingerprintOf(recordOf(&found)) != l.mark:
+		if there && fingerprintOf(recordOf(&found)) != l.mark || !there && at.Offset >= first[at.Partition] {
 			return fmt.Errorf("%v does not hold the event that the broker acknowledged", at)
 		}
+		landed[at] = event
 	}
 	return nil
 }

@@ -97,6 +97,21 @@ func TestWhatIsPublishedLands(t *testing.T) {
 }
 
 // TestLostAnswersDoNotMatter cuts the connection after each second write was applied.
+// TestSameContentKeepsWhatItsLetterMayLeaveOut wants each of two events of one content to be as it was published.
+func TestSameContentKeepsWhatItsLetterMayLeaveOut(t *testing.T) {
+	_, p := startPublisher(t)
+	event := history.Published{Place: history.Place{Topic: mixed.Topics.Requests}, Kind: history.Bad, Key: []byte("k"), Value: []byte("{}")}
+	for _, large := range []bool{false, true, false} {
+		event.Large = large
+		must(t, p.Publish(within(t), event))
+	}
+	landed, err := p.Published(within(t))
+	must(t, err)
+	if len(landed) != 3 || landed[0].Large || !landed[1].Large || landed[2].Large {
+		t.Errorf("landed: %+v", landed)
+	}
+}
+
 func TestLostAnswersDoNotMatter(t *testing.T) {
 	cut := &cutter{}
 	_, p := startPublisher(t, kgo.Dialer(cut.dial), kgo.RetryBackoffFn(func(int) time.Duration { return 5 * time.Millisecond }))
