@@ -16,8 +16,6 @@ import (
 // path is a way to ask for recommendations.
 type path interface {
 	name() string
-	// start makes the path ready; the caller calls stop.
-	start(ctx context.Context) (stop func())
 	// ask returns when the result is there.
 	ask(ctx context.Context, req *schemas.Request) error
 }
@@ -54,4 +52,33 @@ func load(ctx context.Context, p path, rate int, length time.Duration) ([]time.D
 		return nil, fmt.Errorf("not all of %d requests were answered: %w", n, err)
 	}
 	return times, nil
+}
+
+// atOnce is how many requests wait for their results at a time where they come as fast as they are answered.
+const atOnce = 256
+
+// ask asks that often, as fast as there are answers.
+func ask(ctx context.Context, p path, n int) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	generator := loadgen.New(uint64(time.Now().UnixNano()), households)
+	requests := make(chan schemas.Request)
+	var asking sync.WaitGroup
+	for range atOnce {
+		asking.Go(func() {
+			for req := range requests {
+				if err := p.ask(ctx, &req); err != nil {
+					cancel(err)
+				}
+			}
+		})
+	}
+	for i := 0; i < n && ctx.Err() == nil; i++ {
+		var req schemas.Request
+		generator.Next(&req)
+		requests <- req
+	}
+	close(requests)
+	asking.Wait()
+	return context.Cause(ctx)
 }

@@ -1,6 +1,6 @@
-// Command latency measures how long an app waits for its recommendations: over HTTP, and over Kafka alone, at the same
-// load, beside each other in every round, from one instance with default settings on a real Apache Kafka and a real
-// Postgres of its own.
+// Command latency measures how long an app waits for its recommendations: over HTTP, over Kafka alone, and over Kafka
+// while another process replays the past, at the same load, beside each other in every round, from one instance with
+// default settings on a real Apache Kafka and a real Postgres of its own.
 //
 // Requests are sent when they are due, whether or not earlier ones are answered, and each is timed from when it was
 // due: an instance that stalls is seen to. A round in which a request is not answered gives no figure.
@@ -9,6 +9,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -78,21 +79,48 @@ func measure(ctx context.Context, o options, stderr io.Writer) (*figures, error)
 	web, topic := newWebPath(s.url), newTopicPath(s)
 	defer web.start(ctx)()
 	defer topic.start(ctx)()
-	return takeTurns(ctx, o, []path{web, topic}, stderr)
+	fmt.Fprintf(stderr, "asking %d times, so that there is a past to replay\n", past)
+	if err := ask(ctx, topic, past); err != nil {
+		return nil, err
+	}
+	return takeTurns(ctx, o, []trial{{path: web}, {path: topic}, s.besideReplay(topic, "1000"), s.besideReplay(topic, "0")}, stderr)
 }
 
-// takeTurns has the paths take turns.
-func takeTurns(ctx context.Context, o options, paths []path, stderr io.Writer) (*figures, error) {
+// trial is a path, and what goes on beside the asking.
+type trial struct {
+	path
+	label  string                                                  // "" is the path's name
+	beside func(ctx context.Context) (end func() error, err error) // nil is nothing
+}
+
+func (t *trial) name() string { return cmp.Or(t.label, t.path.name()) }
+
+// load asks over the path while that goes on.
+func (t *trial) load(ctx context.Context, rate int, length time.Duration) ([]time.Duration, error) {
+	if t.beside == nil {
+		return load(ctx, t.path, rate, length)
+	}
+	end, err := t.beside(ctx)
+	if err != nil {
+		return nil, err
+	}
+	times, err := load(ctx, t.path, rate, length)
+	return times, errors.Join(err, end())
+}
+
+// takeTurns has the trials take turns.
+func takeTurns(ctx context.Context, o options, trials []trial, stderr io.Writer) (*figures, error) {
 	found := newFigures()
 	for round := range o.Rounds + 1 { // the first is to warm up
 		for _, rate := range o.rates {
-			for _, p := range paths {
-				times, err := load(ctx, p, rate, time.Duration(o.seconds*float64(time.Second)))
+			for i := range trials {
+				t := &trials[i]
+				times, err := t.load(ctx, rate, time.Duration(o.seconds*float64(time.Second)))
 				if err != nil {
-					return nil, fmt.Errorf("%s at %d requests/s: %w", p.name(), rate, err)
+					return nil, fmt.Errorf("%s at %d requests/s: %w", t.name(), rate, err)
 				}
 				if round > 0 {
-					found.add(p.name(), rate, times)
+					found.add(t.name(), rate, times)
 				}
 			}
 		}

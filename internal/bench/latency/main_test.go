@@ -41,8 +41,7 @@ type slow struct {
 	err   error
 }
 
-func (s *slow) name() string                 { return "slow" }
-func (s *slow) start(context.Context) func() { return func() {} }
+func (s *slow) name() string { return "slow" }
 func (s *slow) ask(ctx context.Context, _ *schemas.Request) error {
 	if s.asked.Swap(true) {
 		return s.err
@@ -86,5 +85,34 @@ func TestOptions(t *testing.T) {
 	}
 	if o, err := parseOptions([]string{"-rates", "10,20"}, io.Discard); err != nil || len(o.rates) != 2 || o.rates[1] != 20 {
 		t.Errorf("%+v %v", o, err)
+	}
+}
+
+// TestTrial wants what goes on beside the asking to be ended, and its failure to be told.
+func TestTrial(t *testing.T) {
+	failure := errors.New("nothing was replayed")
+	for _, want := range []error{nil, failure} {
+		ended := false
+		t1 := trial{path: &slow{}, label: "slow_beside", beside: func(context.Context) (func() error, error) {
+			return func() error { ended = true; return want }, nil
+		}}
+		times, err := t1.load(t.Context(), 1000, 5*time.Millisecond)
+		if !errors.Is(err, want) || !ended || len(times) != 5 || t1.name() != "slow_beside" {
+			t.Errorf("%s: %v, ended: %t, %d times", t1.name(), err, ended, len(times))
+		}
+	}
+	begun := trial{path: &slow{}, beside: func(context.Context) (func() error, error) { return nil, failure }}
+	if _, err := begun.load(t.Context(), 1000, 5*time.Millisecond); !errors.Is(err, failure) || begun.name() != "slow" {
+		t.Errorf("%s: %v", begun.name(), err)
+	}
+}
+
+func TestAskStopsAtAnError(t *testing.T) {
+	if err := ask(t.Context(), &slow{}, 2*atOnce); err != nil {
+		t.Error(err)
+	}
+	no := errors.New("no answer")
+	if err := ask(t.Context(), &slow{err: no}, 2*atOnce); !errors.Is(err, no) {
+		t.Errorf("%v, want %v", err, no)
 	}
 }

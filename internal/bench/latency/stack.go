@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net/http"
@@ -25,6 +26,8 @@ type stack struct {
 	kafka     *devstack.Kafka
 	postgres  *devstack.Postgres
 	transport *kafka.Transport
+	program   string   // its file
+	env       []string // with its settings
 	instance  *exec.Cmd
 	ended     chan struct{} // closed when the instance has ended
 	log       logbook.Book  // of the instance
@@ -58,26 +61,25 @@ func (s *stack) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	program, model, items := filepath.Join(s.dir, "recstream"), filepath.Join(s.dir, "model.txt"), filepath.Join(s.dir, "catalog.csv")
+	s.program = filepath.Join(s.dir, "recstream")
+	model, items := filepath.Join(s.dir, "model.txt"), filepath.Join(s.dir, "catalog.csv")
 	if err := os.WriteFile(model, demo.Model, 0o600); err != nil {
 		return err
 	}
 	if err := os.WriteFile(items, demo.Catalog, 0o600); err != nil {
 		return err
 	}
-	env := append(os.Environ(), "RECSTREAM_KAFKA_BROKERS="+s.kafka.Addr(), "RECSTREAM_KAFKA_REPLICATION_FACTOR=1",
+	s.env = append(os.Environ(), "RECSTREAM_KAFKA_BROKERS="+s.kafka.Addr(), "RECSTREAM_KAFKA_REPLICATION_FACTOR=1",
 		"RECSTREAM_DATABASE_URL="+database, "RECSTREAM_MODEL_PATH="+model,
 		"RECSTREAM_HTTP_LISTEN=127.0.0.1:0", "RECSTREAM_HTTP_RATE=0")
-	for _, command := range [][]string{{"go", "build", "-o", program, "./cmd/recstream"},
-		{program, "migrate", "up"}, {program, "catalog", "import", items}} {
-		cmd := exec.CommandContext(ctx, command[0], command[1:]...)
-		cmd.Env = env
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("%v: %w\n%s", command, err, out)
+	for _, command := range [][]string{{"go", "build", "-o", s.program, "./cmd/recstream"},
+		{s.program, "migrate", "up"}, {s.program, "catalog", "import", items}} {
+		if _, err := s.output(ctx, command...); err != nil {
+			return err
 		}
 	}
-	s.instance = exec.Command(program, "serve") //nolint:noctx // it is to drain when it is stopped
-	s.instance.Env, s.instance.Stdout, s.instance.Stderr = env, &s.log, &s.log
+	s.instance = exec.Command(s.program, "serve") //nolint:gosec,noctx // it is to drain when it is stopped
+	s.instance.Env, s.instance.Stdout, s.instance.Stderr = s.env, &s.log, &s.log
 	if err := s.instance.Start(); err != nil {
 		s.instance = nil
 		return err
@@ -88,6 +90,18 @@ func (s *stack) serve(ctx context.Context) error {
 		_ = s.instance.Wait()
 	}()
 	return s.awaitReady(ctx)
+}
+
+// output runs a command with the program's settings, and returns what it prints.
+func (s *stack) output(ctx context.Context, command ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...) //nolint:gosec // our own words
+	var complaints bytes.Buffer
+	cmd.Env, cmd.Stderr = s.env, &complaints
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("%v: %w\n%s%s", command, err, out, &complaints)
+	}
+	return out, nil
 }
 
 var listening = regexp.MustCompile(`listening for HTTP" address=(\S+)`)
