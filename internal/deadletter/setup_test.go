@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"strconv"
 	"testing"
 	"time"
@@ -14,31 +13,16 @@ import (
 	"go.uber.org/goleak"
 
 	"recstream/internal/devstack"
+	"recstream/internal/devstack/devstacktest"
 	"recstream/internal/postgres"
 	"recstream/producer"
 	"recstream/schemas"
 )
 
-// server is the Postgres of the tests, nil where the machine has none.
-var server *devstack.Postgres
+// server has a database for each test.
+var server devstacktest.Postgres
 
-type withServer struct{ *testing.M }
-
-func (m withServer) Run() int {
-	var err error
-	server, err = devstack.StartPostgres(context.Background(), devstack.PostgresOptions{})
-	if errors.Is(err, devstack.ErrNoPostgres) {
-		return m.M.Run()
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer server.Close()
-	return m.M.Run()
-}
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(withServer{m}) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(server.Around(m)) }
 
 const (
 	requests = "requests"
@@ -67,15 +51,10 @@ type bench struct {
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	if server == nil {
-		t.Skip(devstack.ErrNoPostgres)
-	}
 	broker, err := devstack.StartBroker(devstack.BrokerOptions{Topics: map[string]int{requests: 2, feedback: 1, letters: 2}})
 	must(t, err)
 	t.Cleanup(broker.Close)
-	url, err := server.CreateDatabase(deadline(t))
-	must(t, err)
-	db, err := postgres.Open(t.Context(), postgres.Options{URL: url})
+	db, err := postgres.Open(t.Context(), postgres.Options{URL: server.Database(t)})
 	must(t, err)
 	t.Cleanup(db.Close)
 	_, err = db.Migrate(deadline(t))

@@ -146,7 +146,7 @@ func TestServerThatIsAway(t *testing.T) {
 }
 
 func TestUnknownSchemaIsForAnOperatorToMend(t *testing.T) {
-	db := open(t, Options{URL: emptyDatabase(t)})
+	db := open(t, Options{URL: server.Database(t)})
 	err := NewLedger(db, group, twoDay).Record(deadline(t), batchOf(0, decision("r", noon)))
 	if !hasCode(err, "42P01") || !transient(err) {
 		t.Errorf("error %v, want a transient 42P01", err)

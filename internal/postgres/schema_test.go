@@ -90,7 +90,7 @@ func TestAnalystReadsAllAndChangesNothing(t *testing.T) {
 }
 
 func TestMigrations(t *testing.T) {
-	db := open(t, Options{URL: emptyDatabase(t)})
+	db := open(t, Options{URL: server.Database(t)})
 	states := func() (list []bool) {
 		steps, err := db.Migrations(deadline(t))
 		must(t, err)
@@ -117,7 +117,7 @@ func TestMigrations(t *testing.T) {
 }
 
 func TestInstancesMigrateTogether(t *testing.T) {
-	url := emptyDatabase(t)
+	url := server.Database(t)
 	var wg sync.WaitGroup
 	var applied [3]int
 	for i := range applied {
@@ -140,7 +140,7 @@ func TestInstancesMigrateTogether(t *testing.T) {
 
 // TestMigrationGoesOnSoonAfterAnother holds the lock of another instance until it was asked for.
 func TestMigrationGoesOnSoonAfterAnother(t *testing.T) {
-	url := emptyDatabase(t)
+	url := server.Database(t)
 	other, db := open(t, Options{URL: url, MaxConnections: 1}), open(t, Options{URL: url})
 	execute(t, other, `SELECT pg_advisory_lock($1)`, lock.DefaultLockID)
 	migrated := make(chan error, 1)
@@ -207,7 +207,7 @@ func TestMigrationGivesUpOnATableInUse(t *testing.T) {
 
 // TestMigrationsRewriteNoTable takes the steps one by one: a table that is there has the same file after them.
 func TestMigrationsRewriteNoTable(t *testing.T) {
-	db := open(t, Options{URL: emptyDatabase(t)})
+	db := open(t, Options{URL: server.Database(t)})
 	files := map[string]uint32{}
 	must(t, db.withMigrations(func(p *goose.Provider) error {
 		for range p.ListSources() {

@@ -3,43 +3,23 @@ package postgres
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"os"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"go.uber.org/goleak"
 
-	"recstream/internal/devstack"
+	"recstream/internal/devstack/devstacktest"
 	"recstream/schemas"
 )
 
-// server is the Postgres of this package's tests; each test has a database of its own. It is nil where the
-// machine has none.
-var server *devstack.Postgres
+// server has a database for each test.
+var server devstacktest.Postgres
 
-// withServer runs the tests with a server, which ends before leaks are looked for.
-type withServer struct{ *testing.M }
-
-func (m withServer) Run() int {
-	var err error
-	server, err = devstack.StartPostgres(context.Background(), devstack.PostgresOptions{})
-	if errors.Is(err, devstack.ErrNoPostgres) {
-		return m.M.Run()
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer server.Close()
-	return m.M.Run()
-}
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(withServer{m}) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(server.Around(m)) }
 
 // deadline is how long a test waits for the server: far more than it needs.
 func deadline(t testing.TB) context.Context {
@@ -55,17 +35,6 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// emptyDatabase returns the URL of a database without tables.
-func emptyDatabase(t testing.TB) string {
-	t.Helper()
-	if server == nil {
-		t.Skip(devstack.ErrNoPostgres)
-	}
-	url, err := server.CreateDatabase(deadline(t))
-	must(t, err)
-	return url
-}
-
 func open(t testing.TB, o Options) *Database {
 	t.Helper()
 	db, err := Open(t.Context(), o)
@@ -77,7 +46,7 @@ func open(t testing.TB, o Options) *Database {
 // newDatabase returns a database with the schema. The statements are run on it first.
 func newDatabase(t testing.TB, statements ...string) *Database {
 	t.Helper()
-	url := emptyDatabase(t)
+	url := server.Database(t)
 	if len(statements) > 0 {
 		first := open(t, Options{URL: url})
 		for _, sql := range statements {

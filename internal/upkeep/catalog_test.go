@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"recstream/internal/logbook"
 	"recstream/schemas"
 	"recstream/scoring"
 )
@@ -41,7 +42,7 @@ func decide(t *testing.T, e *scoring.Engine) schemas.Decision {
 }
 
 func newCatalog(t *testing.T, s *shelf) *Catalog {
-	return &Catalog{Store: s, Engine: newEngine(t), Interval: time.Hour, Log: new(logbook).logger()}
+	return &Catalog{Store: s, Engine: newEngine(t), Interval: time.Hour, Log: new(logbook.Book).Logger()}
 }
 
 func TestCatalogIsReadWhenItsVersionHasChanged(t *testing.T) {

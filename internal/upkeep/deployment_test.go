@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"recstream/internal/config"
+	"recstream/internal/logbook"
 	"recstream/internal/postgres"
 	"recstream/schemas"
 	"recstream/scoring/experiment"
@@ -83,11 +84,11 @@ func (d *desk) run(t *testing.T, x experiment.Experiment) {
 }
 
 // newDeployment is a deployment upkeep over an empty store and an engine with two films.
-func newDeployment(t *testing.T) (*Deployment, *desk, *logbook) {
+func newDeployment(t *testing.T) (*Deployment, *desk, *logbook.Book) {
 	t.Helper()
 	f := newFixture(t)
 	store := &desk{}
-	return &Deployment{Models: model.Store{Dir: t.TempDir()}, Store: store, Engine: f.Engine, Interval: time.Hour, Log: f.book.logger()}, store, f.book
+	return &Deployment{Models: model.Store{Dir: t.TempDir()}, Store: store, Engine: f.Engine, Interval: time.Hour, Log: f.book.Logger()}, store, f.book
 }
 
 // bundleSum is the hash of a bundle of the model films.
@@ -161,7 +162,7 @@ func TestDeploymentFollowsTheActiveModel(t *testing.T) {
 	store.activate(t, "3", other)
 	check("a bundle that is not there: the old one serves on", "previous_model 2 [model_missing]")
 	check("and once more", "previous_model 2 [model_missing]")
-	if n := book.count("bundle refused"); n != 1 {
+	if n := book.Count("bundle refused"); n != 1 {
 		t.Errorf("the refusal was logged %d times", n)
 	}
 	if slices.Contains(store.served, int64(store.version)) {
@@ -206,8 +207,8 @@ func TestDeploymentRunsExperiments(t *testing.T) {
 	if err != nil || params.Version() != got.ConfigVersion || params.MaxItems != 1 {
 		t.Errorf("parameters %s are stored as version %s, error %v", got.ConfigVersion, params.Version(), err)
 	}
-	if s.NumShadows("ada") != 1 || book.count("films@9") != 1 || book.count("broken") != 1 {
-		t.Errorf("%d shadows, log %s", s.NumShadows("ada"), book.b.String())
+	if s.NumShadows("ada") != 1 || book.Count("films@9") != 1 || book.Count("broken") != 1 {
+		t.Errorf("%d shadows, log %s", s.NumShadows("ada"), book)
 	}
 	must(t, s.Shadow(0, &schemas.Request{RequestID: "r", UserID: "ada"}, nil, &got))
 	if got.Tier != schemas.TierPopular || got.Degraded[0] != schemas.ReasonModelMissing {

@@ -22,7 +22,7 @@ func TestModelThatBecomesReadableIsTaken(t *testing.T) {
 			f.expect(t, "unreadable", "model_load_failed")
 		}
 	})
-	if n := f.book.count("model not in force"); n != 1 {
+	if n := f.book.Count("model not in force"); n != 1 {
 		t.Errorf("logged %d times, want once", n)
 	}
 	must(t, os.Chmod(f.Path, 0o644))

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"recstream/internal/logbook"
 	"recstream/internal/postgres"
 	"recstream/schemas"
 	"recstream/scoring"
@@ -41,7 +42,7 @@ func (r *registry) RegisterModel(_ context.Context, ref schemas.ModelRef, _ post
 type fixture struct {
 	*Model
 	store *registry
-	book  *logbook
+	book  *logbook.Book
 }
 
 func newFixture(t *testing.T) fixture {
@@ -51,8 +52,8 @@ func newFixture(t *testing.T) fixture {
 		{ID: "b", Title: "B", Genres: []string{"Drama"}, DurationMin: 150, Year: 2010, Popularity: 2},
 	}})
 	must(t, c.Refresh(t.Context()))
-	f := fixture{store: &registry{}, book: &logbook{}}
-	f.Model = &Model{Path: filepath.Join(t.TempDir(), "model.txt"), Store: f.store, Engine: c.Engine, Interval: time.Hour, Log: f.book.logger()}
+	f := fixture{store: &registry{}, book: &logbook.Book{}}
+	f.Model = &Model{Path: filepath.Join(t.TempDir(), "model.txt"), Store: f.store, Engine: c.Engine, Interval: time.Hour, Log: f.book.Logger()}
 	return f
 }
 
@@ -117,7 +118,7 @@ func TestModelFollowsItsFile(t *testing.T) {
 	f.install(t, goodModel)
 	f.expect(t, "back", good)
 	must(t, f.Refresh(t.Context()))
-	if n := f.book.count("model in force"); n != 4 || len(f.store.refs) != 4 {
+	if n := f.book.Count("model in force"); n != 4 || len(f.store.refs) != 4 {
 		t.Errorf("logged %d and registered %d models, want 4", n, len(f.store.refs))
 	}
 }
@@ -128,7 +129,7 @@ func TestHalfWrittenModelIsTakenWhenItIsComplete(t *testing.T) {
 	must(t, os.WriteFile(f.Path, text[:len(text)/2], 0o644))
 	f.expect(t, "half", "model_load_failed")
 	f.expect(t, "half, still", "model_load_failed")
-	if n := f.book.count("model not in force"); n != 1 {
+	if n := f.book.Count("model not in force"); n != 1 {
 		t.Errorf("logged %d times, want once", n)
 	}
 	file, err := os.OpenFile(f.Path, os.O_APPEND|os.O_WRONLY, 0)
@@ -196,7 +197,7 @@ func TestNoPathIsNoModel(t *testing.T) {
 	f := newFixture(t)
 	f.Path = ""
 	f.expect(t, "no path", "model_missing")
-	if f.book.count("level=ERROR") != 0 {
+	if f.book.Count("level=ERROR") != 0 {
 		t.Error("an instance that wants no model complains")
 	}
 }

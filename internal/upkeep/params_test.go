@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"recstream/internal/config"
+	"recstream/internal/logbook"
 	"recstream/schemas"
 	"recstream/scoring"
 	"recstream/scoring/experiment"
@@ -68,7 +69,7 @@ func (w watched) SetParams(ctx context.Context, params scoring.Params) error {
 }
 
 // newParams is an upkeep of a file with that text, of a new engine.
-func newParams(t *testing.T, text string) (*Params, *drawer, *logbook) {
+func newParams(t *testing.T, text string) (*Params, *drawer, *logbook.Book) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "scoring.yaml")
 	write(t, path, text)
@@ -76,9 +77,9 @@ func newParams(t *testing.T, text string) (*Params, *drawer, *logbook) {
 	must(t, err)
 	engine, err := scoring.New(params, scoring.Options{})
 	must(t, err)
-	book, store := new(logbook), &drawer{texts: map[string]string{}}
+	book, store := new(logbook.Book), &drawer{texts: map[string]string{}}
 	return &Params{Path: path, Text: []byte(text), Store: store, Engine: watched{engine, store, make(chan string, 1)},
-		Interval: time.Hour, Log: book.logger()}, store, book
+		Interval: time.Hour, Log: book.Logger()}, store, book
 }
 
 func write(t *testing.T, path, text string) {
@@ -126,8 +127,8 @@ func TestParamsFollowTheirFile(t *testing.T) {
 		if (got.Refused == "") != (step.refused == "") || !strings.Contains(got.Refused, step.refused) {
 			t.Errorf("%s: refused for %q, want %q", step.name, got.Refused, step.refused)
 		}
-		if step.logged != "" && book.count(step.logged) != 1 {
-			t.Errorf("%s: %q is logged %d times", step.name, step.logged, book.count(step.logged))
+		if step.logged != "" && book.Count(step.logged) != 1 {
+			t.Errorf("%s: %q is logged %d times", step.name, step.logged, book.Count(step.logged))
 		}
 	}
 	if store.texts[nine] != first || len(store.texts) != 2 {
@@ -327,8 +328,8 @@ func TestDeploymentLaysVariantsOverNewParams(t *testing.T) {
 	expect("", versionOf(t, "fallback: {breaker: {failures: 30}}"))
 	expect("max_items: 5", versionOf(t, "max_items: 5\nfallback: {breaker: {failures: 30}}"))
 	expect("fallback: {breaker: {window: 25}}", "none")
-	if book.count("experiment left out") != 1 {
-		t.Errorf("log: %s", book.b.String())
+	if book.Count("experiment left out") != 1 {
+		t.Errorf("log: %s", book)
 	}
 	expect("max_items: 4", versionOf(t, "max_items: 4\nfallback: {breaker: {failures: 30}}"))
 }

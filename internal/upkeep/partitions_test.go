@@ -2,32 +2,21 @@ package upkeep
 
 import (
 	"context"
-	"errors"
 	"testing"
 	"time"
 
-	"recstream/internal/devstack"
+	"recstream/internal/logbook"
 	"recstream/internal/postgres"
 	"recstream/schemas"
 )
 
 func TestPartitionsAreMadeAndDropped(t *testing.T) {
-	server, err := devstack.StartPostgres(t.Context(), devstack.PostgresOptions{})
-	if errors.Is(err, devstack.ErrNoPostgres) {
-		t.Skip(err)
-	}
-	must(t, err)
-	defer server.Close()
-	db, err := postgres.Open(t.Context(), postgres.Options{URL: server.URL("postgres")})
-	must(t, err)
-	defer db.Close()
-	_, err = db.Migrate(t.Context())
-	must(t, err)
+	db := openDatabase(t)
 
-	var book logbook
+	var book logbook.Book
 	now := time.Date(2026, 3, 14, 12, 0, 0, 0, time.UTC)
 	p := &Partitions{Database: db, Keep: postgres.Partitions{Ahead: 1, Retention: 24 * time.Hour},
-		PopularityHalfLife: time.Hour, Now: func() time.Time { return now }, Log: book.logger()}
+		PopularityHalfLife: time.Hour, Now: func() time.Time { return now }, Log: book.Logger()}
 	must(t, p.Maintain(t.Context()))
 	must(t, db.RecordShadows(t.Context(), []*schemas.Decision{
 		{RequestID: "old", Experiment: &schemas.ExperimentRef{}, Degraded: []schemas.Reason{}, ScoredAt: now},
@@ -35,7 +24,7 @@ func TestPartitionsAreMadeAndDropped(t *testing.T) {
 	}))
 	must(t, db.RecordTierChange(t.Context(), postgres.TierChange{At: now, Tier: schemas.TierModel}))
 	must(t, db.RecordTierChange(t.Context(), postgres.TierChange{At: now.AddDate(0, 0, 2), Tier: schemas.TierModel}))
-	_, err = db.Pool().Exec(t.Context(), `INSERT INTO popularity VALUES ('', '', '', 'gone', 1, now())`)
+	_, err := db.Pool().Exec(t.Context(), `INSERT INTO popularity VALUES ('', '', '', 'gone', 1, now())`)
 	must(t, err)
 	for _, sql := range []string{`INSERT INTO items (id, title) VALUES ('a', 'A')`, `UPDATE items SET title = 'B'`,
 		`UPDATE item_versions SET changed_at = '2026-03-12'`} {
@@ -54,7 +43,7 @@ func TestPartitionsAreMadeAndDropped(t *testing.T) {
 		"changes of tiers past their retention dropped\" count=1":  1,
 		"versions of items past their retention dropped\" count=1": 1,
 	} {
-		if got := book.count(text); got != want {
+		if got := book.Count(text); got != want {
 			t.Errorf("%q is logged %d times, want %d", text, got, want)
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"recstream/internal/config"
-	"recstream/internal/devstack"
+	"recstream/internal/logbook"
 	"recstream/internal/postgres"
 	"recstream/schemas"
 	"recstream/scoring"
@@ -37,7 +37,7 @@ type instance struct {
 func newInstance(t *testing.T, db *postgres.Database) *instance {
 	i := &instance{Rand: rand.New(rand.NewPCG(3, 4)), t: t, db: db, engine: newEngine(t), past: map[string]*scoring.Engine{},
 		now: time.Date(2026, 3, 14, 12, 0, 0, 0, time.UTC)}
-	log := new(logbook).logger()
+	log := new(logbook.Book).Logger()
 	d := &Deployment{Models: model.Store{Dir: t.TempDir()}, Store: db, Engine: i.engine, Log: log}
 	i.models = d.Models
 	params := &Params{Text: config.FormatScoring(scoring.DefaultParams()), Store: db, Engine: i.engine, Log: log}
@@ -154,19 +154,9 @@ func (i *instance) again(req *schemas.Request, stored *schemas.Decision) *schema
 
 // Everything that a decision names can be had again from where it is kept, and makes the decision again.
 func TestDecisionsAreMadeAgainFromWhatIsKept(t *testing.T) {
-	server, err := devstack.StartPostgres(t.Context(), devstack.PostgresOptions{})
-	if errors.Is(err, devstack.ErrNoPostgres) {
-		t.Skip(err)
-	}
-	must(t, err)
-	defer server.Close()
-	db, err := postgres.Open(t.Context(), postgres.Options{URL: server.URL("postgres")})
-	must(t, err)
-	defer db.Close()
-	_, err = db.Migrate(t.Context())
-	must(t, err)
+	db := openDatabase(t)
 	i := newInstance(t, db)
-	_, _, err = db.MaintainPartitions(t.Context(), i.now, postgres.Partitions{})
+	_, _, err := db.MaintainPartitions(t.Context(), i.now, postgres.Partitions{})
 	must(t, err)
 	ledger := postgres.NewLedger(db, "g", time.Hour)
 	must(t, ledger.SetFence(t.Context(), "requests", 0, 0))

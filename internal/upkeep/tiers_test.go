@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"recstream/internal/logbook"
 	"recstream/internal/postgres"
 	"recstream/schemas"
 	"recstream/scoring"
@@ -68,8 +69,8 @@ func startTiers(t *testing.T, tiers *Tiers) (stop func(), ended <-chan struct{})
 func TestTierChangesOutliveTheEnd(t *testing.T) {
 	const changes = 3
 	store := &tierStore{began: make(chan struct{}, changes), release: make(chan struct{})}
-	var book logbook
-	tiers := NewTiers(store, "here", book.logger())
+	var book logbook.Book
+	tiers := NewTiers(store, "here", book.Logger())
 	stop, ended := startTiers(t, tiers)
 	for i := range changes {
 		tiers.Note(tierChange(i))
@@ -81,7 +82,7 @@ func TestTierChangesOutliveTheEnd(t *testing.T) {
 	if !slices.Equal(store.reasons, reasons(changes)) {
 		t.Errorf("stored %v, want %v", store.reasons, reasons(changes))
 	}
-	if n := book.count("not stored"); n != 0 {
+	if n := book.Count("not stored"); n != 0 {
 		t.Errorf("%d changes are said not to be stored", n)
 	}
 }
@@ -96,8 +97,8 @@ func TestTierChangesAreLoggedWhereTheyCannotBeStored(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var book logbook
-			tiers := NewTiers(store, "here", book.logger())
+			var book logbook.Book
+			tiers := NewTiers(store, "here", book.Logger())
 			for i := range changes {
 				tiers.Note(tierChange(i))
 			}
@@ -106,13 +107,13 @@ func TestTierChangesAreLoggedWhereTheyCannotBeStored(t *testing.T) {
 			within(t, "the end", ended)
 			last := -1
 			for _, reason := range reasons(changes) {
-				at := strings.Index(book.text(), string(reason))
+				at := strings.Index(book.String(), string(reason))
 				if at <= last {
 					t.Errorf("%s is at %d of the log, after %d", reason, at, last)
 				}
 				last = at
 			}
-			if told, failed := book.count("tier changed"), book.count("not stored"); told != changes || failed != changes {
+			if told, failed := book.Count("tier changed"), book.Count("not stored"); told != changes || failed != changes {
 				t.Errorf("%d changes told, %d not stored; want %d of each", told, failed, changes)
 			}
 		})
@@ -129,8 +130,8 @@ func closed() chan struct{} {
 func TestNotingATierChangeNeverWaits(t *testing.T) {
 	const tooMany = 10
 	store := &tierStore{}
-	var book logbook
-	tiers := NewTiers(store, "here", book.logger())
+	var book logbook.Book
+	tiers := NewTiers(store, "here", book.Logger())
 	noted := make(chan struct{})
 	go func() {
 		defer close(noted)
@@ -139,16 +140,16 @@ func TestNotingATierChangeNeverWaits(t *testing.T) {
 		}
 	}()
 	within(t, "the last note", noted)
-	if book.text() != "" {
-		t.Errorf("logged by who notes:\n%.300s", book.text())
+	if book.String() != "" {
+		t.Errorf("logged by who notes:\n%.300s", book.String())
 	}
 	stop, ended := startTiers(t, tiers)
 	stop()
 	within(t, "the end", ended)
-	if n := book.count("tier changed"); n != tierQueue || !slices.Equal(store.reasons, reasons(tierQueue)) {
+	if n := book.Count("tier changed"); n != tierQueue || !slices.Equal(store.reasons, reasons(tierQueue)) {
 		t.Errorf("%d changes logged, %d stored; want %d of each, in order", n, len(store.reasons), tierQueue)
 	}
-	if n := book.count(fmt.Sprintf("too many waited\" count=%d", tooMany)); n != 1 {
+	if n := book.Count(fmt.Sprintf("too many waited\" count=%d", tooMany)); n != 1 {
 		t.Errorf("the %d lost ones are told %d times, want once", tooMany, n)
 	}
 }

@@ -1,42 +1,34 @@
 package upkeep
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"log/slog"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
+
+	"recstream/internal/devstack/devstacktest"
+	"recstream/internal/logbook"
+	"recstream/internal/postgres"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// server has a database for each test.
+var server devstacktest.Postgres
 
-// logbook is a log that a test can read while it is written.
-type logbook struct {
-	mu sync.Mutex
-	b  bytes.Buffer
+func TestMain(m *testing.M) { goleak.VerifyTestMain(server.Around(m)) }
+
+// openDatabase returns a database with recstream's tables.
+func openDatabase(t *testing.T) *postgres.Database {
+	t.Helper()
+	db, err := postgres.Open(t.Context(), postgres.Options{URL: server.Database(t)})
+	must(t, err)
+	t.Cleanup(db.Close)
+	_, err = db.Migrate(t.Context())
+	must(t, err)
+	return db
 }
-
-func (l *logbook) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logbook) text() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-// count returns how many lines have the text.
-func (l *logbook) count(text string) int { return strings.Count(l.text(), text) }
-
-func (l *logbook) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
 
 func must(t *testing.T, err error) {
 	t.Helper()
@@ -50,9 +42,9 @@ func TestLoopLogsTroubleWhenItBeginsAndChangesAndEnds(t *testing.T) {
 	answers := []error{nil, away, away, away, denied, denied, nil, nil, away, nil}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	var book logbook
+	var book logbook.Book
 	step := 0
-	loop(ctx, time.Millisecond, nil, book.logger(), "the thing", func(context.Context) error {
+	loop(ctx, time.Millisecond, nil, book.Logger(), "the thing", func(context.Context) error {
 		if step == len(answers) {
 			cancel()
 			return errors.New("ended") // what ends by the context is not trouble
@@ -61,7 +53,7 @@ func TestLoopLogsTroubleWhenItBeginsAndChangesAndEnds(t *testing.T) {
 		return answers[step-1]
 	})
 	for text, want := range map[string]int{"error=away": 2, "error=denied": 1, "works again": 2, "error=ended": 0} {
-		if got := book.count(text); got != want {
+		if got := book.Count(text); got != want {
 			t.Errorf("%q is logged %d times, want %d", text, got, want)
 		}
 	}

@@ -2,9 +2,6 @@ package collect_test
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"os"
 	"testing"
 	"time"
 
@@ -16,6 +13,7 @@ import (
 	"recstream/internal/chaos/history"
 	"recstream/internal/chaos/history/collect"
 	"recstream/internal/devstack"
+	"recstream/internal/devstack/devstacktest"
 	"recstream/internal/postgres"
 )
 
@@ -24,27 +22,10 @@ var (
 	groups = history.Groups{Requests: "group", Feedback: "group-feedback"}
 )
 
-// server is the Postgres of this package's tests; nil where the machine has none.
-var server *devstack.Postgres
+// server has a database for each test.
+var server devstacktest.Postgres
 
-// withServer runs the tests with a server, which ends before leaks are looked for.
-type withServer struct{ *testing.M }
-
-func (m withServer) Run() int {
-	var err error
-	server, err = devstack.StartPostgres(context.Background(), devstack.PostgresOptions{})
-	if errors.Is(err, devstack.ErrNoPostgres) {
-		return m.M.Run()
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer server.Close()
-	return m.M.Run()
-}
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(withServer{m}) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(server.Around(m)) }
 
 func within(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -94,12 +75,7 @@ func produce(t *testing.T, c *kgo.Client, records ...*kgo.Record) {
 // openDatabase returns a database with recstream's tables.
 func openDatabase(t *testing.T) *pgxpool.Pool {
 	t.Helper()
-	if server == nil {
-		t.Skip(devstack.ErrNoPostgres)
-	}
-	url, err := server.CreateDatabase(within(t))
-	must(t, err)
-	db, err := postgres.Open(within(t), postgres.Options{URL: url})
+	db, err := postgres.Open(within(t), postgres.Options{URL: server.Database(t)})
 	must(t, err)
 	t.Cleanup(db.Close)
 	_, err = db.Migrate(within(t))
