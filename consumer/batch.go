@@ -1,11 +1,9 @@
 package consumer
 
 import (
-	"io"
 	"slices"
 
-	"github.com/segmentio/kafka-go/protocol"
-
+	"recstream/consumer/committed"
 	"recstream/schemas"
 )
 
@@ -13,14 +11,15 @@ import (
 type batch struct {
 	from, next int64 // offsets: of the first message that may be in it, and after the last that is
 	messages   []schemas.Message
-	data       []byte // keys and values
-	headers    int    // bytes of headers
+	data       []byte           // keys, values, and values of headers
+	headers    []schemas.Header // of all messages
 }
 
 func (b *batch) reset(from int64) {
 	clear(b.messages)
+	clear(b.headers)
 	b.from, b.next = from, from
-	b.messages, b.data, b.headers = b.messages[:0], b.data[:0], 0
+	b.messages, b.data, b.headers = b.messages[:0], b.data[:0], b.headers[:0]
 }
 
 // moved reports whether the batch has anything to commit: messages, or markers of transactions that were
@@ -28,45 +27,34 @@ func (b *batch) reset(from int64) {
 func (b *batch) moved() bool { return b.next > b.from }
 
 func (b *batch) full(records, bytes int) bool {
-	return len(b.messages) >= records || len(b.data)+b.headers >= bytes
+	return len(b.messages) >= records || len(b.data) >= bytes
 }
 
 // add copies a record into the batch.
-func (b *batch) add(topic string, partition int, r *protocol.Record) error {
-	key, err := b.copy(r.Key)
-	if err != nil {
-		return err
-	}
-	value, err := b.copy(r.Value)
-	if err != nil {
-		return err
+func (b *batch) add(topic string, partition int, r *committed.Record) {
+	first := len(b.headers)
+	for _, h := range r.Headers {
+		b.headers = append(b.headers, schemas.Header{Key: h.Key, Value: b.copy(h.Value)})
 	}
 	m := schemas.Message{
 		Source: schemas.Source{Topic: topic, Partition: partition, Offset: r.Offset},
-		Key:    key,
-		Value:  value,
-		Time:   r.Time.UTC(),
+		Key:    b.copy(r.Key),
+		Value:  b.copy(r.Value),
+		Time:   r.Time,
 	}
-	for _, h := range r.Headers {
-		m.Headers = append(m.Headers, schemas.Header{Key: h.Key, Value: h.Value})
-		b.headers += len(h.Key) + len(h.Value)
+	if last := len(b.headers); last > first {
+		m.Headers = b.headers[first:last:last]
 	}
 	b.messages = append(b.messages, m)
-	return nil
 }
 
 // copy returns a copy of v in the batch's buffer, nil for a null. When the buffer's array grows, what was
 // copied before keeps the old one.
-func (b *batch) copy(v protocol.Bytes) ([]byte, error) {
+func (b *batch) copy(v []byte) []byte {
 	if v == nil {
-		return nil, nil
+		return nil
 	}
-	defer v.Close()
-	start, n := len(b.data), v.Len()
-	if n == 0 {
-		return []byte{}, nil // not null
-	}
-	b.data = slices.Grow(b.data, n)[:start+n]
-	_, err := io.ReadFull(v, b.data[start:])
-	return b.data[start : start+n : start+n], err
+	start := len(b.data)
+	b.data = append(slices.Grow(b.data, len(v)+1), v...) // an empty one is not nil
+	return b.data[start:len(b.data):len(b.data)]
 }

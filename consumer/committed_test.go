@@ -1,8 +1,11 @@
 package consumer
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -139,5 +142,33 @@ func TestCompactedLogIsReadToItsEnd(t *testing.T) {
 		if got := readAll(t, f, end); from == 0 && (len(got) == 200 || len(got) == 0) {
 			t.Errorf("%d of 200 records are left: the log was not compacted", len(got))
 		}
+	}
+}
+
+// TestSmallBatchesTakeTheirBytes fetches a log that was written event by event. In the library each batch takes a page of
+// 64 KiB: these would be 130 MB.
+func TestSmallBatchesTakeTheirBytes(t *testing.T) {
+	const events, mostBytes = 2000, 24 << 20 // of the broker too, which is in this process
+	broker := startBroker(t, 1, devstack.BrokerOptions{})
+	w := writer(t, broker)
+	for range events {
+		write(t, w, event("a"))
+	}
+	f := newFetcher(t, broker, &logbook.Book{})
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	must(t, f.ask(deadline(t), time.Second))
+	n := 0
+	for {
+		_, err := f.records.Read()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		must(t, err)
+		n++
+	}
+	runtime.ReadMemStats(&after)
+	if took := after.TotalAlloc - before.TotalAlloc; n != events || took > mostBytes {
+		t.Errorf("%d of %d events, in %d MB", n, events, took>>20)
 	}
 }

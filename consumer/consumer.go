@@ -17,9 +17,11 @@ import (
 // Fences keeps the fence of each partition: the offset after the last event that is stored.
 type Fences interface {
 	Fence(ctx context.Context, topic string, partition int) (next int64, ok bool, err error)
-	SetFence(ctx context.Context, topic string, partition int, offset int64) error
-	// NoteGap keeps a record of events that were passed over. The same gap may be noted again.
-	NoteGap(context.Context, schemas.Gap) error
+	// MoveFence moves a fence from where it was found, negative for nowhere. It is an error, a transient one, if it stands
+	// elsewhere by now.
+	MoveFence(ctx context.Context, topic string, partition int, from, to int64) error
+	// NoteGap keeps a record of events that were passed over. The same gap may be noted again, and is not new then.
+	NoteGap(context.Context, schemas.Gap) (isNew bool, err error)
 }
 
 // Events says what a topic's events are, and with that what is done with them: [Requests] or [Feedback].

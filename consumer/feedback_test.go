@@ -41,14 +41,13 @@ func (l *feedbackStore) Fence(_ context.Context, _ string, partition int) (int64
 	return f, ok, nil
 }
 
-func (l *feedbackStore) SetFence(_ context.Context, _ string, partition int, offset int64) error {
+func (l *feedbackStore) MoveFence(_ context.Context, _ string, partition int, from, to int64) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.fences[partition] = offset
-	return nil
+	return moveFence(l.fences, partition, from, to)
 }
 
-func (l *feedbackStore) NoteGap(context.Context, schemas.Gap) error { return nil }
+func (l *feedbackStore) NoteGap(context.Context, schemas.Gap) (bool, error) { return true, nil }
 
 func (l *feedbackStore) Record(_ context.Context, b schemas.FeedbackBatch) error {
 	l.mu.Lock()

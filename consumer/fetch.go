@@ -92,7 +92,7 @@ func (f *fetcher) take(b *batch) error {
 	for f.records != nil && !b.full(f.cfg.BatchRecords, f.cfg.BatchBytes) {
 		r, err := f.records.Read()
 		if err == nil {
-			err = b.add(f.cfg.Topic, f.partition, r)
+			b.add(f.cfg.Topic, f.partition, r)
 		}
 		f.offset = f.records.Next()
 		b.next = f.offset
@@ -157,10 +157,9 @@ func (f *fetcher) skipGap(ctx context.Context) error {
 		return &logChangedError{offset: f.offset, first: first, last: last}
 	}
 	gap := schemas.Gap{From: f.offset, To: first, Reason: schemas.GapRetention}
-	if err := noteGap(ctx, f.cfg, f.partition, gap); err != nil {
+	if err := noteGap(ctx, f.cfg, f.log, f.partition, gap); err != nil {
 		return err
 	}
-	f.log.Error(noteLost, keyOffset, f.offset, keyNext, first, keyCount, first-f.offset)
 	f.offset = first
 	return nil
 }

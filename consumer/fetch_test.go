@@ -160,13 +160,13 @@ func TestDeletedRecordsAreSkippedAndReported(t *testing.T) {
 	if want := (schemas.Gap{Topic: topic, From: 1, To: 4, Reason: schemas.GapRetention}); len(gaps.gaps) != 1 || gaps.gaps[0] != want {
 		t.Errorf("gaps %+v are noted, want %+v", gaps.gaps, want)
 	}
-	if observed.lost != 3 {
-		t.Errorf("%d events observed as lost, want 3", observed.lost)
+	if observed.lost[schemas.GapRetention] != 3 {
+		t.Errorf("lost %v, want 3 by retention", observed.lost)
 	}
 	if len(b.messages) != 6 || b.messages[0].Offset != 4 || b.next != 10 {
 		t.Errorf("%d messages up to %d, want the 6 that are left", len(b.messages), b.next)
 	}
-	if line := "offset=1 next_offset=4 count=3"; book.Count("events lost") != 1 || book.Count(line) != 1 {
+	if line := "from_offset=1 to_offset=4 count=3"; book.Count("events lost") != 1 || book.Count(line) != 1 {
 		t.Errorf("log %s lacks %q", &book, line)
 	}
 }

@@ -21,8 +21,8 @@ type Observer interface {
 	Retried(stage string)
 	// Stalled says that a worker has made no progress at a stage for Config.StallWarning.
 	Stalled(stage string)
-	// Lost says that so many events were deleted by the topic's retention before they were read.
-	Lost(events int64)
+	// Lost says that so many events were passed over, and why: they have no outcome.
+	Lost(reason schemas.GapReason, events int64)
 }
 
 // Report is what became of a batch.
@@ -65,13 +65,13 @@ func Stages() []string {
 // unobserved is the observer of a service that has none.
 type unobserved struct{}
 
-func (unobserved) Joined(int)        {}
-func (unobserved) Opened(int, int64) {}
-func (unobserved) Closed(int)        {}
-func (unobserved) Finished(*Report)  {}
-func (unobserved) Retried(string)    {}
-func (unobserved) Stalled(string)    {}
-func (unobserved) Lost(int64)        {}
+func (unobserved) Joined(int)                    {}
+func (unobserved) Opened(int, int64)             {}
+func (unobserved) Closed(int)                    {}
+func (unobserved) Finished(*Report)              {}
+func (unobserved) Retried(string)                {}
+func (unobserved) Stalled(string)                {}
+func (unobserved) Lost(schemas.GapReason, int64) {}
 
 // observer returns the configured observer, or one that does nothing.
 func (c *Config) observer() Observer {

@@ -3,11 +3,13 @@ package consumer
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"recstream/internal/devstack"
@@ -28,7 +30,7 @@ type witness struct {
 	published []time.Time
 	retried   []string
 	stalled   []string
-	lost      int64
+	lost      map[schemas.GapReason]int64
 }
 
 func (w *witness) lock() func() {
@@ -89,9 +91,12 @@ func (w *witness) Stalled(stage string) {
 	w.stalled = append(w.stalled, stage)
 }
 
-func (w *witness) Lost(events int64) {
+func (w *witness) Lost(reason schemas.GapReason, events int64) {
 	defer w.lock()()
-	w.lost += events
+	if w.lost == nil {
+		w.lost = map[schemas.GapReason]int64{}
+	}
+	w.lost[reason] += events
 }
 
 func (w *witness) reports() int {
@@ -183,7 +188,58 @@ func TestObserverHearsOfLostEvents(t *testing.T) {
 	s.start(t)
 	s.answers(t, 1)
 	s.stopped(t)
-	if w.lost != 2 {
-		t.Errorf("%d events lost, want 2", w.lost)
+	if want := map[schemas.GapReason]int64{schemas.GapRetention: 2}; !maps.Equal(w.lost, want) {
+		t.Errorf("lost %v, want %v", w.lost, want)
 	}
+}
+
+// TestOffsetSetForwardIsHeardOfAndCanBeSetBack does as an operator does who sets a stopped group's offset to the end of a
+// partition, and then what the log says is the remedy.
+func TestOffsetSetForwardIsHeardOfAndCanBeSetBack(t *testing.T) {
+	broker := startBroker(t, 1, devstack.BrokerOptions{})
+	write(t, writer(t, broker), event("a"), event("b"))
+	first := newInstance(t, broker)
+	first.start(t)
+	first.answers(t, 2)
+	eventually(t, "the offset", func() bool { return committedOffset(t, broker, 0) == 2 })
+	first.stopped(t)
+	write(t, writer(t, broker), event("c"), event("d"), event("e"))
+
+	next := func(offset int64) (*instance, *witness) {
+		setOffset(t, broker, offset)
+		s, w := newInstance(t, broker), new(witness)
+		s.cfg.Observer, s.ledger = w, first.ledger
+		s.start(t)
+		return s, w
+	}
+	s, w := next(5)
+	write(t, writer(t, broker), event("f"))
+	s.answers(t, 1)
+	s.stopped(t)
+	if want := map[schemas.GapReason]int64{schemas.GapLedgerBehind: 3}; !maps.Equal(w.lost, want) {
+		t.Errorf("lost %v, want %v", w.lost, want)
+	}
+	want := schemas.Gap{Topic: topic, From: 2, To: 5, Reason: schemas.GapLedgerBehind}
+	if len(first.ledger.gaps) != 1 || first.ledger.gaps[0] != want {
+		t.Errorf("gaps %+v are noted, want %+v", first.ledger.gaps, want)
+	}
+	if line := "reason=ledger_behind from_offset=2 to_offset=5 count=3"; s.book.Count(line) != 1 || s.book.Count("--reset-offsets") != 1 {
+		t.Errorf("log %s lacks %q or the remedy", s.book, line)
+	}
+
+	s, w = next(want.From)
+	s.answers(t, 4)
+	s.stopped(t)
+	if got := s.answered(); !slices.Equal(got, []string{"c", "d", "e", "f"}) || len(w.lost) != 0 {
+		t.Errorf("after the remedy %v are answered, and lost %v", got, w.lost)
+	}
+}
+
+// setOffset sets the offset of a group without members, as an operator's tool does.
+func setOffset(t *testing.T, broker *devstack.Broker, offset int64) {
+	t.Helper()
+	res, err := newClient(t, broker).OffsetCommit(deadline(t), &kafka.OffsetCommitRequest{GroupID: group, GenerationID: -1,
+		Topics: map[string][]kafka.OffsetCommit{topic: {{Partition: 0, Offset: offset}}}})
+	must(t, err)
+	must(t, res.Topics[topic][0].Error)
 }

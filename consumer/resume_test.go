@@ -30,20 +30,24 @@ func TestResume(t *testing.T) {
 		"Kafka forgot the group's offset, or the topic was recreated and is longer by now": {
 			position{committed: -2, fence: 100, fenced: true, first: 0, last: 120},
 			resumption{offset: 0, fence: 100, note: noteForgotten}},
+		"Kafka forgot the group's offset, and retention overtook": {
+			position{committed: -2, fence: 30, fenced: true, first: 50, last: 120},
+			resumption{offset: 50, fence: 50, moved: true,
+				gaps: []schemas.Gap{{From: 30, To: 50, Reason: schemas.GapRetention}}}},
 		"offsets set back by an operator": {
 			position{committed: 20, fence: 100, fenced: true, first: 0, last: 120},
 			resumption{offset: 20, fence: 100}},
 		"offsets set forward by an operator": {
 			position{committed: 110, fence: 100, fenced: true, first: 0, last: 120},
-			resumption{offset: 110, fence: 110, moved: true, note: noteBehind,
+			resumption{offset: 110, fence: 110, moved: true,
 				gaps: []schemas.Gap{{From: 100, To: 110, Reason: schemas.GapLedgerBehind}}}},
 		"retention overtook": {
 			position{committed: 50, fence: 50, fenced: true, first: 70, last: 120},
-			resumption{offset: 70, fence: 70, moved: true, note: noteLost,
+			resumption{offset: 70, fence: 70, moved: true,
 				gaps: []schemas.Gap{{From: 50, To: 70, Reason: schemas.GapRetention}}}},
 		"retention overtook, and the ledger is older": {
 			position{committed: 50, fence: 30, fenced: true, first: 70, last: 120},
-			resumption{offset: 70, fence: 70, moved: true, note: noteLost,
+			resumption{offset: 70, fence: 70, moved: true,
 				gaps: []schemas.Gap{{From: 50, To: 70, Reason: schemas.GapRetention}, {From: 30, To: 50, Reason: schemas.GapLedgerBehind}}}},
 		"topic recreated": {
 			position{committed: 50, fence: 50, fenced: true, first: 0, last: 8},

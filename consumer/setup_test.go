@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -149,12 +150,14 @@ type ledger struct {
 	rows    map[string]schemas.Decision
 	batches []schemas.Batch // as they were recorded or tried to
 	finds   []bool          // the ever of each Find
-	opened  []time.Time     // of each SetFence or Fence
+	opened  []time.Time     // of each Fence
 	gaps    []schemas.Gap
 
 	// record, if not nil, is asked before a batch is stored; its error is the answer, with or without storing.
 	record func(ctx context.Context, n int, b schemas.Batch) (store bool, err error)
 	find   func() error
+	// beforeMove, if not nil, is called before a fence is moved, with the lock held.
+	beforeMove func()
 }
 
 var (
@@ -176,18 +179,36 @@ func (l *ledger) Fence(_ context.Context, _ string, partition int) (int64, bool,
 	return f, ok, nil
 }
 
-func (l *ledger) SetFence(_ context.Context, _ string, partition int, offset int64) error {
+func (l *ledger) MoveFence(_ context.Context, _ string, partition int, from, to int64) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.fences[partition] = offset
+	if l.beforeMove != nil {
+		l.beforeMove()
+	}
+	return moveFence(l.fences, partition, from, to)
+}
+
+// moveFence moves a fence as the real ledger does.
+func moveFence(fences map[int]int64, partition int, from, to int64) error {
+	found, ok := fences[partition]
+	if !ok {
+		found = -1
+	}
+	if found != from {
+		return verdict(true)
+	}
+	fences[partition] = to
 	return nil
 }
 
-func (l *ledger) NoteGap(_ context.Context, g schemas.Gap) error {
+func (l *ledger) NoteGap(_ context.Context, g schemas.Gap) (isNew bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if slices.Contains(l.gaps, g) {
+		return false, nil
+	}
 	l.gaps = append(l.gaps, g)
-	return nil
+	return true, nil
 }
 
 func (l *ledger) Find(_ context.Context, ids []string, _ time.Time, ever bool) (map[string]*schemas.Decision, error) {

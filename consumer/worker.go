@@ -144,25 +144,25 @@ func (w *worker) resume(ctx context.Context) (resumption, error) {
 		w.log.Error(r.note, "committed", p.committed, "fence", p.fence, "first", p.first, "last", p.last, keyOffset, r.offset)
 	}
 	for _, g := range r.gaps {
-		if err := noteGap(ctx, w.cfg, w.partition, g); err != nil {
+		if err := noteGap(ctx, w.cfg, w.log, w.partition, g); err != nil {
 			return resumption{}, err
 		}
 	}
 	if r.moved {
-		err = w.cfg.Events.fences().SetFence(ctx, w.cfg.Topic, w.partition, r.fence)
+		err = w.cfg.Events.fences().MoveFence(ctx, w.cfg.Topic, w.partition, p.seen(), r.fence)
 	}
 	return r, err
 }
 
-// noteGap records a gap in the ledger, and tells the observer what retention has deleted.
-func noteGap(ctx context.Context, cfg *Config, partition int, g schemas.Gap) error {
+// noteGap records a gap in the ledger and, if it was not known, in the log and with the observer.
+func noteGap(ctx context.Context, cfg *Config, log *slog.Logger, partition int, g schemas.Gap) error {
 	g.Topic, g.Partition = cfg.Topic, partition
-	if err := cfg.Events.fences().NoteGap(ctx, g); err != nil {
+	isNew, err := cfg.Events.fences().NoteGap(ctx, g)
+	if err != nil || !isNew {
 		return err
 	}
-	if g.Reason == schemas.GapRetention {
-		cfg.observer().Lost(g.To - g.From)
-	}
+	log.Error(gapNotes[g.Reason], keyReason, string(g.Reason), keyFrom, g.From, keyTo, g.To, keyCount, g.To-g.From)
+	cfg.observer().Lost(g.Reason, g.To-g.From)
 	return nil
 }
 

@@ -43,5 +43,5 @@ type GapReason string
 // The reasons.
 const (
 	GapRetention    GapReason = "retention"     // the topic's retention deleted the events before they were read
-	GapLedgerBehind GapReason = "ledger_behind" // the ledger was older than the committed offset: restored, or another one
+	GapLedgerBehind GapReason = "ledger_behind" // the committed offset was ahead of the ledger: set forward by hand, or the ledger lost rows
 )

@@ -73,7 +73,7 @@ func (a *app) importCatalog(ctx context.Context, path string, opts catalogImport
 		if err != nil {
 			return withHint(err, migrateHint)
 		}
-		fmt.Fprintf(a.stdout, "imported %d items from %s\n", len(items), path)
+		fmt.Fprintf(a.stdout, "imported %s from %s\n", counted(len(items), "item"), path)
 		return nil
 	})
 }

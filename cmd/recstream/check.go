@@ -28,7 +28,8 @@ func newCheckCommand(app *app) *cobra.Command {
 		GroupID: groupAbout,
 		Long: `check tries what an instance needs, changes nothing, and prints a line each: ok, or what to do. Of models it
 puts through their gates the active one and those of running experiments, or the one of model.path.
-The exit status is 0 if all is well, 1 if not, 2 if the configuration itself has a mistake.`,
+It warns of settings of the brokers and of the database under which they can lose what they have acknowledged.
+The exit status is 0 if all is well but for warnings, 1 if not, 2 if the configuration itself has a mistake.`,
 		Example: "  recstream check --config recstream.yaml\n  recstream check -o json",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return app.check(cmd.Context(), output) },
@@ -39,10 +40,16 @@ The exit status is 0 if all is well, 1 if not, 2 if the configuration itself has
 
 // finding is the result of one check.
 type finding struct {
-	Check  string `json:"check"`
-	OK     bool   `json:"ok"`
-	Detail string `json:"detail"`          // what was found
-	ToDo   string `json:"to_do,omitempty"` // what to do, if not ok
+	Check   string `json:"check"`
+	OK      bool   `json:"ok"`
+	Warning bool   `json:"warning,omitempty"` // ok, as long as nothing breaks
+	Detail  string `json:"detail"`            // what was found
+	ToDo    string `json:"to_do,omitempty"`   // what to do, if not ok
+}
+
+// warning makes a finding of something that works, and should be otherwise.
+func warning(check, detail, todo string) finding {
+	return finding{Check: check, OK: true, Warning: true, Detail: detail, ToDo: todo}
 }
 
 func (a *app) check(ctx context.Context, output string) error {
@@ -69,8 +76,11 @@ func (a *app) check(ctx context.Context, output string) error {
 func printFindings(a *app, findings []finding) {
 	for _, f := range findings {
 		state := "ok  "
-		if !f.OK {
+		switch {
+		case !f.OK:
 			state = "FAIL"
+		case f.Warning:
+			state = "WARN"
 		}
 		fmt.Fprintf(a.stdout, "%s  %-10s  %s\n", state, f.Check, f.Detail)
 		if f.ToDo != "" {
@@ -81,13 +91,15 @@ func printFindings(a *app, findings []finding) {
 
 // failed makes a finding of one line.
 func failed(check string, err error, todo string) finding {
-	detail := strings.Join(strings.Fields(err.Error()), " ")
+	detail := oneLine(err)
 	var refused *pgconn.PgError
 	if errors.As(err, &refused) { // what the server said, without the ways that were tried
 		detail = fmt.Sprintf("%s (SQLSTATE %s)", refused.Message, refused.Code)
 	}
 	return finding{Check: check, Detail: detail, ToDo: todo}
 }
+
+func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
 
 // databaseHint says what to do about a database that cannot be reached.
 func databaseHint(err error, cfg config.Config) string {
@@ -118,16 +130,24 @@ func checkKafka(ctx context.Context, cfg config.Config) []finding {
 		return []finding{failed("brokers", err, "start Kafka, or set kafka.brokers (now "+strings.Join(cfg.Kafka.Brokers, ",")+"); if it runs, see that kafka.tls and kafka.sasl are what it wants")}
 	}
 	brokers := finding{Check: "brokers", OK: true, Detail: fmt.Sprintf("%d answering at %s", len(meta.Brokers), strings.Join(cfg.Kafka.Brokers, ","))}
-	findings := []finding{brokers, checkTopics(ctx, client, cfg.Kafka)}
+	findings := []finding{brokers, checkTopics(ctx, client, cfg.Kafka), checkDelivery(ctx, client, cfg)}
+	return append(findings, checkTopicDurability(ctx, client, cfg)...)
+}
+
+// checkOfDelivery is of how results leave.
+const checkOfDelivery = "delivery"
+
+// checkDelivery names the mode of delivery, and tries what it needs.
+func checkDelivery(ctx context.Context, client *kafka.Client, cfg config.Config) finding {
 	if cfg.Delivery == config.ExactlyOnce {
-		findings = append(findings, checkTransactions(ctx, client, cfg.Kafka))
+		return checkTransactions(ctx, client, cfg.Kafka)
 	}
-	return findings
+	return finding{Check: checkOfDelivery, OK: true, Detail: cfg.Delivery + ": a crash can publish results again, for all readers"}
 }
 
 // checkTransactions asks for a producer with a transactional id that no partition has, but with the same beginning.
 func checkTransactions(ctx context.Context, client *kafka.Client, k config.Kafka) finding {
-	const check = "delivery"
+	const check = checkOfDelivery
 	ask := func() error {
 		res, err := client.InitProducerID(ctx, &kafka.InitProducerIDRequest{TransactionalID: k.Group + ".check",
 			TransactionTimeoutMs: int(k.TransactionTimeout.Milliseconds()), ProducerID: -1, ProducerEpoch: -1})
@@ -182,7 +202,9 @@ func (a *app) checkDatabase(ctx context.Context, cfg config.Config) []finding {
 		}
 		return []finding{failed("database", err, databaseHint(err, cfg)), models}
 	}
-	return append([]finding{checkSchema(ctx, db), checkCatalog(ctx, db)}, checkModels(ctx, db, cfg)...)
+	findings := []finding{checkSchema(ctx, db), checkCatalog(ctx, db)}
+	findings = append(findings, checkModels(ctx, db, cfg)...)
+	return append(findings, checkDatabaseDurability(ctx, db)...)
 }
 
 func checkSchema(ctx context.Context, db *postgres.Database) finding {
@@ -196,7 +218,7 @@ func checkSchema(ctx context.Context, db *postgres.Database) finding {
 			return failed("database", fmt.Errorf("answers, but lacks migration %s", s.Name), todo)
 		}
 	}
-	return finding{Check: "database", OK: true, Detail: fmt.Sprintf("answers, %d migrations applied", len(steps))}
+	return finding{Check: "database", OK: true, Detail: "answers, " + counted(len(steps), "migration") + " applied"}
 }
 
 func checkCatalog(ctx context.Context, db *postgres.Database) finding {
@@ -207,5 +229,5 @@ func checkCatalog(ctx context.Context, db *postgres.Database) finding {
 	case n == 0:
 		return failed("catalogue", errors.New("has no items"), "run 'recstream catalog import FILE'")
 	}
-	return finding{Check: "catalogue", OK: true, Detail: fmt.Sprintf("%d items", n)}
+	return finding{Check: "catalogue", OK: true, Detail: counted(n, "item")}
 }

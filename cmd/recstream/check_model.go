@@ -38,7 +38,7 @@ func checkModelFile(m config.Model) finding {
 }
 
 func treesOf(m *model.Model) string {
-	return fmt.Sprintf("%d trees, sha256 %s", m.Forest().NumTrees(), m.Ref.SHA256[:12])
+	return counted(m.Forest().NumTrees(), "tree") + ", sha256 " + m.Ref.SHA256[:12]
 }
 
 // checkModels looks at what the database wants to be in force: the active model, and those of running experiments.

@@ -35,7 +35,7 @@ FROM shares GROUP BY 1, 2 ORDER BY 1 DESC`},
        round(avg((SELECT count(*) FROM unnest(d.item_ids[:3]) AS id WHERE id = ANY (s.item_ids[:3]))
                  / nullif(least(3, cardinality(d.item_ids)), 0)::numeric), 3) AS same_of_top_3
 FROM shadow_decisions s JOIN decisions d USING (request_id) JOIN models m ON m.id = s.model_id
-WHERE s.scored_at >= now() - interval '1 hour' AND d.scored_at >= now() - interval '1 hour'
+WHERE d.run_id = 0 AND s.scored_at >= now() - interval '1 hour' AND d.scored_at >= now() - interval '1 hour'
 GROUP BY 1, 2, 3 ORDER BY 1 DESC`},
 
 	{"What is known of the busiest household?", `SELECT user_id, cardinality(item_ids) AS films, round(activity::numeric, 1) AS activity,

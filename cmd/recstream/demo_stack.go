@@ -149,14 +149,13 @@ func countRecords(ctx context.Context, source committed.Partition, end int64) (n
 			return n, err
 		}
 		for {
-			r, err := records.Read()
+			_, err := records.Read()
 			if errors.Is(err, io.EOF) {
 				break
 			}
 			if err != nil {
 				return n, err
 			}
-			committed.Discard(r)
 			n++
 		}
 		offset = records.Next()

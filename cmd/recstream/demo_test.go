@@ -181,7 +181,7 @@ func TestSetUpAndCheck(t *testing.T) {
 		{"bad lines", []string{"catalog", "import", bad}, nil, exitRuntime,
 			[]string{"line 3: id: is missing", `line 4: year: "soon"`, "nothing imported", "--skip-bad"}},
 		{"nothing was imported", []string{"check"}, nil, exitRuntime, []string{"FAIL  catalogue"}},
-		{"good lines of it", []string{"catalog", "import", "--skip-bad", bad}, nil, exitOK, []string{"imported 1 items"}},
+		{"good lines of it", []string{"catalog", "import", "--skip-bad", bad}, nil, exitOK, []string{"imported 1 item"}},
 		{"import", []string{"catalog", "import", good}, nil, exitOK, []string{"imported 2 items"}},
 		{"check", []string{"check"}, nil, exitOK, []string{"ok    brokers", "ok    topics", "ok    catalogue   2 items", "ok    model"}},
 		{"model missing", []string{"check"}, []string{"RECSTREAM_MODEL_PATH=" + filepath.Join(dir, "none.txt")}, exitRuntime,

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"recstream/internal/config"
 	"recstream/internal/deadletter"
 	"recstream/internal/kafkaconn"
+	"recstream/internal/postgres"
 )
 
 func newDLQCommand(app *app) *cobra.Command {
@@ -42,9 +44,10 @@ type letterFlags struct {
 
 func (f *letterFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringSliceVar(&f.Reasons, "reason", nil, "only of these reason `codes`")
-	flags.StringSliceVar(&f.Stages, "stage", nil, "only of faults found there: decode, score or record")
-	flags.StringSliceVar(&f.Topics, "topic", nil, "only of events that came from these `topics`")
+	flags.StringSliceVar(&f.Reasons, "reason", nil, "only of these reason `codes`; "+deadletter.None+" is of letters that say none")
+	flags.StringSliceVar(&f.Stages, "stage", nil, "only of faults found there: decode, score or record; or "+deadletter.None)
+	flags.StringSliceVar(&f.Topics, "topic", nil, "only of events that came from these `topics`; or "+deadletter.None)
+	flags.BoolVar(&f.Open, "open", false, "only letters that were not sent back, as far as the database knows")
 	flags.StringVar(&f.since, "since", "", "only from then on: a `time` (RFC 3339), a day in UTC, or an age such as 36h or 7d")
 	flags.StringVar(&f.until, "until", "", "only from before that `time`, likewise")
 	flags.StringVar(&f.Key, "key", "", "only of this key")
@@ -60,6 +63,13 @@ func (f *letterFlags) filter(args []string, now time.Time) (deadletter.Filter, e
 	}
 	if f.Until, err = momentOf("--until", f.until, now); err != nil {
 		return f.Filter, err
+	}
+	for _, list := range [][]string{f.Reasons, f.Stages, f.Topics} {
+		for i := range list {
+			if list[i] == deadletter.None {
+				list[i] = ""
+			}
+		}
 	}
 	f.Places = nil
 	for _, arg := range args {
@@ -114,8 +124,8 @@ func parseAge(text string) (time.Duration, error) {
 	return age, err
 }
 
-// withLetters runs use with the configured topic of dead letters.
-func (a *app) withLetters(use func(cfg config.Config, topic deadletter.Topic) error) error {
+// withLetters runs use with the configured topic of dead letters, once what the filter names is known to be there.
+func (a *app) withLetters(ctx context.Context, filter deadletter.Filter, use func(cfg config.Config, topic deadletter.Topic) error) error {
 	cfg, err := a.loadConfig()
 	if err != nil {
 		return err
@@ -126,24 +136,94 @@ func (a *app) withLetters(use func(cfg config.Config, topic deadletter.Topic) er
 	}
 	defer transport.CloseIdleConnections()
 	client := kafkaconn.NewClient(cfg.Kafka, transport)
-	return use(cfg, deadletter.Topic{Client: client, Name: cfg.Kafka.Topics.DeadLetters})
+	topic := deadletter.Topic{Client: client, Name: cfg.Kafka.Topics.DeadLetters}
+	if err := checkFilter(ctx, cfg, topic, filter); err != nil {
+		return err
+	}
+	return use(cfg, topic)
+}
+
+// checkFilter finds words that are misspelt, and places without a letter.
+func checkFilter(ctx context.Context, cfg config.Config, topic deadletter.Topic, filter deadletter.Filter) error {
+	err := topic.CheckWords(ctx, filter, []string{cfg.Kafka.Topics.Requests, cfg.Kafka.Topics.Feedback})
+	if unknown, ok := errors.AsType[*deadletter.UnknownWordError](err); ok {
+		return usagef("--%s: %v", unknown.What, unknown)
+	}
+	if err != nil {
+		return withHint(err, kafkaHint(cfg))
+	}
+	missing, err := topic.Missing(ctx, filter.Places)
+	if err != nil {
+		return withHint(err, kafkaHint(cfg))
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	list := make([]string, len(missing))
+	for i, p := range missing {
+		list[i] = fmt.Sprintf("%d/%d", p.Partition, p.Offset)
+	}
+	return withHint(fmt.Errorf("no dead letter in %s at %s", topic.Name, strings.Join(list, ", ")), "run 'recstream dlq list' to see what there is")
+}
+
+// kafkaHint says what to look at when the topic cannot be read.
+func kafkaHint(cfg config.Config) string {
+	return "is Kafka running at " + strings.Join(cfg.Kafka.Brokers, ",") + ", and is kafka.topics.dead_letters its topic of dead letters?"
+}
+
+// withAudit runs use with what the database has of letters that were sent back. Where the database does not tell, that is
+// an error if it is needed; else it is said, and use goes without, with nil.
+func (a *app) withAudit(ctx context.Context, topic deadletter.Topic, needed bool, use func(*deadletter.Audit) error) error {
+	told := false
+	err := a.withDatabase(ctx, func(db *postgres.Database) error {
+		audit, err := deadletter.OpenAudit(ctx, db, topic.Name)
+		if err != nil {
+			return withHint(err, migrateHint)
+		}
+		told = true
+		return use(audit)
+	})
+	if told || needed || ctx.Err() != nil {
+		return err
+	}
+	a.sayNotKnown(err)
+	return use(nil)
+}
+
+// sayNotKnown says why it is not known which letters were sent back. What is in Kafka is shown all the same.
+func (a *app) sayNotKnown(err error) {
+	fmt.Fprintf(a.stderr, "which letters were sent back is not known: %s\n", failed("database", err, "").Detail)
+	if next, ok := errors.AsType[hinted](err); ok {
+		fmt.Fprintf(a.stderr, "hint: %s\n", next.hint)
+	}
+}
+
+// lettersText is a number of letters in words.
+func lettersText(n int64) string {
+	if n == 1 {
+		return "1 letter"
+	}
+	return fmt.Sprintf("%d letters", n)
 }
 
 // spansOf looks up what there is to read.
 func spansOf(ctx context.Context, cfg config.Config, topic deadletter.Topic, since time.Time) ([]deadletter.Span, error) {
 	spans, err := topic.Spans(ctx, since)
-	return spans, withHint(err, "is Kafka running at "+strings.Join(cfg.Kafka.Brokers, ",")+", and is kafka.topics.dead_letters its topic of dead letters?")
+	return spans, withHint(err, kafkaHint(cfg))
 }
 
 // readBar shows on a terminal how much of the spans is read.
 type readBar struct{ bar *progressbar.ProgressBar }
 
 func (a *app) newReadBar(spans []deadletter.Span, what string) readBar {
-	var n int64
+	return readBar{progress(a.stderr, int(offsetsOf(spans)), what)}
+}
+
+func offsetsOf(spans []deadletter.Span) (n int64) {
 	for _, s := range spans {
 		n += s.End - s.First
 	}
-	return readBar{progress(a.stderr, int(n), what)}
+	return n
 }
 
 func (b readBar) add(offsets int64) {

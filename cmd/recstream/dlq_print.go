@@ -27,7 +27,7 @@ func printLetter(w io.Writer, l *deadletter.Letter, d *deadletter.Document, full
 		}
 	}
 	fmt.Fprintf(&b, "dead letter %s of %s\n", placeText(l.Place), l.Place.Topic)
-	line("reason", printable(l.Reason))
+	line("reason", orNone(l.Reason))
 	line("", d.Meaning)
 	line("detail", printable(l.Detail))
 	line("to do", d.Advice)

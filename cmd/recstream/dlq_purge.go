@@ -26,7 +26,8 @@ func newDLQPurgeCommand(app *app) *cobra.Command {
 		Use:   "purge",
 		Short: "Delete old dead letters, for ever",
 		Long: `purge deletes the letters that are older than an age. Without --yes it says what would go, and deletes nothing. Kafka
-deletes from the beginning of a partition on, so that a letter behind a younger one stays until that goes.
+deletes from the beginning of a partition on, so that a letter behind a younger one stays until that goes. How many of
+the letters nobody has sent back is said too (OPEN).
 What was deleted is written into the table dead_letter_purges, with who did it and why.`,
 		Example: `  recstream dlq purge --older-than 30d
   recstream dlq purge --older-than 30d --yes --why "retention"`,
@@ -36,7 +37,7 @@ What was deleted is written into the table dead_letter_purges, with who did it a
 			if err != nil {
 				return usagef("--older-than %q is no age; use such as 30d or 12h", f.olderThan)
 			}
-			return app.withLetters(func(cfg config.Config, topic deadletter.Topic) error {
+			return app.withLetters(cmd.Context(), deadletter.Filter{}, func(cfg config.Config, topic deadletter.Topic) error {
 				return app.withDatabase(cmd.Context(), func(db *postgres.Database) error {
 					p := &deadletter.Purge{Topic: topic, Database: db, OlderThan: time.Now().Add(-age), Actor: f.actor, Why: f.why}
 					return app.purge(cmd.Context(), cfg, p, &f)
@@ -57,6 +58,7 @@ type purgedPartition struct {
 	From      int64      `json:"from"` // offset of the first letter that goes
 	Next      int64      `json:"next"` // offset of the first that stays
 	Letters   int64      `json:"letters"`
+	Open      int64      `json:"open"` // of these were not sent back
 	First     *time.Time `json:"first,omitempty"`
 	Last      *time.Time `json:"last,omitempty"`
 }
@@ -72,7 +74,7 @@ func (a *app) purge(ctx context.Context, cfg config.Config, p *deadletter.Purge,
 	for _, s := range spans {
 		d, err := p.Find(ctx, s)
 		if err != nil {
-			return err
+			return withHint(err, migrateHint)
 		}
 		if d.Letters > 0 {
 			found = append(found, d)
@@ -91,11 +93,12 @@ func (a *app) purge(ctx context.Context, cfg config.Config, p *deadletter.Purge,
 }
 
 func (a *app) printPurge(p *deadletter.Purge, found []*deadletter.Doomed, f *purgeFlags) error {
-	list, rows, letters := []purgedPartition{}, [][]string{}, int64(0)
+	list, rows, letters, open := []purgedPartition{}, [][]string{}, int64(0), int64(0)
 	for _, d := range found {
 		letters += d.Letters
-		list = append(list, purgedPartition{d.Partition, d.First, d.End, d.Letters, &d.Oldest, &d.Latest})
-		rows = append(rows, []string{fmt.Sprint(d.Partition), fmt.Sprint(d.First), fmt.Sprint(d.End), fmt.Sprint(d.Letters),
+		open += d.Open
+		list = append(list, purgedPartition{d.Partition, d.First, d.End, d.Letters, d.Open, &d.Oldest, &d.Latest})
+		rows = append(rows, []string{fmt.Sprint(d.Partition), fmt.Sprint(d.First), fmt.Sprint(d.End), fmt.Sprint(d.Letters), fmt.Sprint(d.Open),
 			d.Oldest.Format(timeFormat), d.Latest.Format(timeFormat)})
 	}
 	if f.format == "json" {
@@ -104,17 +107,19 @@ func (a *app) printPurge(p *deadletter.Purge, found []*deadletter.Doomed, f *pur
 			OlderThan  time.Time         `json:"older_than"`
 			Deleted    bool              `json:"deleted"`
 			Letters    int64             `json:"letters"`
+			Open       int64             `json:"open"`
 			Partitions []purgedPartition `json:"partitions"`
-		}{p.Topic.Name, p.OlderThan.UTC(), f.yes, letters, list})
+		}{p.Topic.Name, p.OlderThan.UTC(), f.yes, letters, open, list})
 	}
 	if letters > 0 {
-		if err := printTable(a.stdout, []string{"PARTITION", "FROM", "UP TO", "LETTERS", "FIRST", "LAST"}, rows); err != nil {
+		if err := printTable(a.stdout, []string{"PARTITION", "FROM", "UP TO", "LETTERS", "OPEN", "FIRST", "LAST"}, rows); err != nil {
 			return err
 		}
 	}
-	text := fmt.Sprintf("deleted %d letters from before %s", letters, stampOf(p.OlderThan))
+	what := fmt.Sprintf("%s from before %s, %d of them never sent back", lettersText(letters), stampOf(p.OlderThan), open)
+	text := "deleted " + what
 	if !f.yes {
-		text = fmt.Sprintf("would delete %d letters from before %s, for ever; --yes does", letters, stampOf(p.OlderThan))
+		text = "would delete " + what + ", for ever; --yes does"
 	}
 	_, err := fmt.Fprintln(a.stdout, text)
 	return err

@@ -50,7 +50,8 @@ within a day, which sends what is left. --again sends letters once more that ear
 
 Left alone, and counted, are letters whose event came back --max-redrives times, and letters that would be refused
 again as they are: mend those with --mended FILE, whose format is that of 'recstream dlq show -o json', and which sends
-the letters in it alone. The exit status is 1 where letters were left alone for another cause than that they were sent.`,
+the letters in it alone. The exit status is 1 where letters were left alone for another cause than that they were sent,
+or would be, with --dry-run.`,
 		Example: `  recstream dlq redrive --reason record_refused --dry-run
   recstream dlq redrive --reason record_refused --rate 50 --why "column widened"
   recstream dlq redrive 3/17 --force
@@ -69,7 +70,7 @@ the letters in it alone. The exit status is 1 where letters were left alone for 
 				return err
 			}
 			selection := selectionOf(cmd, args, filter, sum)
-			return app.withLetters(func(cfg config.Config, topic deadletter.Topic) error {
+			return app.withLetters(cmd.Context(), filter, func(cfg config.Config, topic deadletter.Topic) error {
 				return app.withDatabase(cmd.Context(), func(db *postgres.Database) error {
 					r := f.redriver(cfg, topic, db)
 					r.Filter, r.Mended, r.Selection = filter, mended, selection
@@ -100,7 +101,7 @@ func (f *redriveFlags) register(cmd *cobra.Command) {
 // check finds mistakes in the flags.
 func (f *redriveFlags) check(cmd *cobra.Command, args []string) error {
 	chosen := len(args) > 0 || f.all || f.mended != ""
-	for _, name := range []string{"reason", "stage", "topic", "since", "until", "key", "user", "request"} {
+	for _, name := range []string{"reason", "stage", "topic", "since", "until", "key", "user", "request", "open"} {
 		chosen = chosen || cmd.Flags().Changed(name)
 	}
 	switch {
@@ -121,16 +122,17 @@ func (a *app) readMended(path string) (mended *deadletter.Mended, sum string, er
 	if path == "" {
 		return nil, "", nil
 	}
+	hint := "it has what 'recstream dlq show -o json' prints, with key or value changed"
 	text, err := a.readInput(path)
 	if err != nil {
-		return nil, "", err
+		return nil, "", withHint(configError(err), hint)
 	}
 	mended, err = deadletter.ReadMended(bytes.NewReader(text))
-	if err != nil {
-		return nil, "", withHint(fmt.Errorf("%s: %w", path, err), "it has what 'recstream dlq show -o json' prints, with key or value changed")
+	if err == nil && mended.Len() == 0 {
+		err = errors.New("there is no letter in it")
 	}
-	if mended.Len() == 0 {
-		return nil, "", fmt.Errorf("%s: there is no letter in it", path)
+	if err != nil {
+		return nil, "", withHint(configError(fmt.Errorf("%s: %w", path, err)), hint)
 	}
 	return mended, fmt.Sprintf("%x", sha256.Sum256(text)), nil
 }
@@ -172,12 +174,14 @@ func (a *app) redrive(ctx context.Context, cfg config.Config, r *deadletter.Redr
 		return err
 	}
 	spans = r.Filter.Narrow(spans)
-	bar := a.newReadBar(spans, "redrive")
-	r.Read = bar.add
+	shown := a.newRedriveProgress(spans, r.DryRun)
+	r.Progress = shown.show
 	report, err := r.Run(ctx, spans)
-	bar.finish()
-	if printed := a.printRedrive(r, report, f.format); err == nil {
-		err = printed
+	shown.finish()
+	if err == nil || report.Chosen > 0 {
+		if printed := a.printRedrive(r, report, f.format); err == nil {
+			err = printed
+		}
 	}
 	switch {
 	case errors.Is(err, postgres.ErrRedriving):
@@ -187,7 +191,7 @@ func (a *app) redrive(ctx context.Context, cfg config.Config, r *deadletter.Redr
 	case err != nil:
 		return withHint(err, migrateHint)
 	}
-	return leftAlone(r, report)
+	return leftAlone(report)
 }
 
 // asTimes says with which times to repeat the command, "" where its flags have no ages.
@@ -201,18 +205,22 @@ func (f *redriveFlags) asTimes(filter deadletter.Filter) (text string) {
 	return text
 }
 
-// leftAlone is an error where letters were left alone that somebody wants sent.
-func leftAlone(r *deadletter.Redriver, report *deadletter.Report) error {
+// leftAlone is an error where letters were left alone that somebody wants sent, or would be.
+func leftAlone(report *deadletter.Report) error {
 	var n int64
 	for why, s := range report.Skipped {
 		if why != deadletter.SkipDone {
 			n += s.Letters
 		}
 	}
-	if n == 0 || r.DryRun {
+	if n == 0 {
 		return nil
 	}
-	return withHint(fmt.Errorf("%d letters were left alone", n), "LEFT ALONE says why, and 'recstream dlq show' shows each")
+	verb := "were"
+	if n == 1 {
+		verb = "was"
+	}
+	return withHint(fmt.Errorf("%s %s left alone", lettersText(n), verb), "LEFT ALONE says why, and 'recstream dlq show' shows each")
 }
 
 // redriveReport is what redrive prints as JSON.
@@ -239,7 +247,9 @@ type letterSkip struct {
 func (a *app) printRedrive(r *deadletter.Redriver, report *deadletter.Report, format string) error {
 	p := redriveReport{Topic: r.Topic.Name, DryRun: r.DryRun, Run: report.Run.ID, Continued: report.Run.Continued, Settled: report.Settled,
 		Uncertain: report.Uncertain, Chosen: report.Chosen, Sent: report.Sent, Mended: report.Mended, LeftAlone: []letterSkip{}}
-	p.Groups, _ = printedGroups(&report.Groups)
+	list := listOf(p.Topic, &report.Groups)
+	list.forgetOpen()
+	p.Groups = list.Groups
 	for why, s := range report.Skipped {
 		p.LeftAlone = append(p.LeftAlone, letterSkip{s.Letters, string(why), placeText(s.Example)})
 	}
@@ -248,18 +258,18 @@ func (a *app) printRedrive(r *deadletter.Redriver, report *deadletter.Report, fo
 		return printJSON(a.stdout, p)
 	}
 	if report.Run.Continued {
-		fmt.Fprintf(a.stdout, "continues run %d of %s, which was cut off after %d letters\n", p.Run, report.Run.StartedAt.Format(timeFormat), report.Run.Sent)
+		fmt.Fprintf(a.stdout, "continues run %d of %s, which was cut off after %s\n", p.Run, report.Run.StartedAt.Format(timeFormat), lettersText(int64(report.Run.Sent)))
 	}
 	if p.Settled+p.Uncertain > 0 {
-		fmt.Fprintf(a.stdout, "%d letters were on their way when a run was cut off; of %d it cannot be known any more whether they were sent\n",
-			p.Settled+p.Uncertain, p.Uncertain)
+		fmt.Fprintf(a.stdout, "a run that was cut off had %s on the way; of %d it cannot be known any more whether they were sent\n",
+			lettersText(int64(p.Settled+p.Uncertain)), p.Uncertain)
 	}
 	return a.printRedriveTables(&p)
 }
 
 func (a *app) printRedriveTables(p *redriveReport) error {
 	if p.Sent > 0 {
-		if err := printGroups(a.stdout, letterList{p.Topic, p.Sent, p.Groups}); err != nil {
+		if err := printGroupTable(a.stdout, p.Groups, false); err != nil {
 			return err
 		}
 	}
@@ -272,10 +282,10 @@ func (a *app) printRedriveTables(p *redriveReport) error {
 			return err
 		}
 	}
-	verb := "sent"
+	verb := fmt.Sprintf("run %d: sent", p.Run)
 	if p.DryRun {
 		verb = "would send"
 	}
-	_, err := fmt.Fprintf(a.stdout, "%s %d of %d letters back, %d of them mended\n", verb, p.Sent, p.Chosen, p.Mended)
+	_, err := fmt.Fprintf(a.stdout, "%s %d of %s back, %d of them mended\n", verb, p.Sent, lettersText(p.Chosen), p.Mended)
 	return err
 }

@@ -48,7 +48,7 @@ which may be a string or a JSON object, and leave the rest. --raw prints the byt
 			if f.raw && len(args) != 1 {
 				return usagef("--raw prints one letter; name its place, such as 3/17")
 			}
-			return app.withLetters(func(cfg config.Config, topic deadletter.Topic) error {
+			return app.withLetters(cmd.Context(), filter, func(cfg config.Config, topic deadletter.Topic) error {
 				return app.showLetters(cmd.Context(), cfg, topic, filter, &f)
 			})
 		},
@@ -63,7 +63,7 @@ which may be a string or a JSON object, and leave the rest. --raw prints the byt
 }
 
 func (a *app) showLetters(ctx context.Context, cfg config.Config, topic deadletter.Topic, filter deadletter.Filter, f *showFlags) error {
-	letters, more, err := findLetters(ctx, cfg, topic, filter, f.limit)
+	letters, more, err := a.findLetters(ctx, cfg, topic, filter, f.limit)
 	if err != nil {
 		return err
 	}
@@ -78,9 +78,8 @@ func (a *app) showLetters(ctx context.Context, cfg config.Config, topic deadlett
 	for i, l := range letters {
 		documents[i] = deadletter.NewDocument(l)
 	}
-	// What is in Kafka can be shown without the database.
 	if err := a.addRedrives(ctx, cfg, topic, letters, documents); err != nil {
-		fmt.Fprintf(a.stderr, "whether letters were sent back is not known: %v\n", err)
+		a.sayNotKnown(err)
 	}
 	if err := a.printLetters(letters, documents, f); err != nil {
 		return err
@@ -111,14 +110,27 @@ func (a *app) printLetters(letters []*deadletter.Letter, documents []deadletter.
 	return nil
 }
 
-// findLetters returns the first letters that are chosen; more says that there are others.
-func findLetters(ctx context.Context, cfg config.Config, topic deadletter.Topic, filter deadletter.Filter, limit int) (list []*deadletter.Letter, more bool, err error) {
+// findLetters returns the first letters that are chosen; more says that there are others. The database is needed for those
+// that are open.
+func (a *app) findLetters(ctx context.Context, cfg config.Config, topic deadletter.Topic, filter deadletter.Filter, limit int) (list []*deadletter.Letter, more bool, err error) {
 	spans, err := spansOf(ctx, cfg, topic, filter.Since)
 	if err != nil {
 		return nil, false, err
 	}
-	for _, s := range filter.Narrow(spans) {
-		err := topic.Read(ctx, s, func(l *deadletter.Letter) error {
+	spans = filter.Narrow(spans)
+	if !filter.Open {
+		return firstLetters(ctx, topic, spans, filter, nil, limit)
+	}
+	err = a.withAudit(ctx, topic, true, func(audit *deadletter.Audit) (err error) {
+		list, more, err = firstLetters(ctx, topic, spans, filter, audit, limit)
+		return err
+	})
+	return list, more, err
+}
+
+func firstLetters(ctx context.Context, topic deadletter.Topic, spans []deadletter.Span, filter deadletter.Filter, audit *deadletter.Audit, limit int) (list []*deadletter.Letter, more bool, err error) {
+	for _, s := range spans {
+		err := topic.Read(ctx, s, audit.Marked(ctx, func(l *deadletter.Letter) error {
 			if !filter.Match(l) {
 				return nil
 			}
@@ -128,7 +140,7 @@ func findLetters(ctx context.Context, cfg config.Config, topic deadletter.Topic,
 			}
 			list = append(list, l)
 			return nil
-		}, nil)
+		}), nil)
 		if err != nil || more {
 			return list, more, err
 		}
@@ -144,7 +156,7 @@ func (a *app) addRedrives(ctx context.Context, cfg config.Config, topic deadlett
 		for i, l := range letters {
 			var err error
 			if documents[i].Redriven, err = history.Of(ctx, l); err != nil {
-				return err
+				return withHint(err, migrateHint)
 			}
 		}
 		return nil

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"recstream/internal/config"
 	"recstream/internal/postgres"
 	"recstream/schemas"
 )
@@ -30,11 +31,11 @@ in the units of the model's raw score, which of a classifier is the logarithm of
   recstream explain r1 -o json`,
 		Args: allArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			d, err := app.storedDecision(cmd.Context(), args[0])
+			d, ladder, err := app.storedDecision(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
-			shown := describeDecision(d)
+			shown := describeDecision(d, ladder)
 			if format == "json" {
 				return printJSON(app.stdout, shown)
 			}
@@ -45,7 +46,8 @@ in the units of the model's raw score, which of a classifier is the logarithm of
 	return cmd
 }
 
-func (a *app) storedDecision(ctx context.Context, requestID string) (d *schemas.Decision, err error) {
+// storedDecision returns the decision on a request, and the ladder of tiers that it was made with.
+func (a *app) storedDecision(ctx context.Context, requestID string) (d *schemas.Decision, ladder []schemas.Tier, err error) {
 	err = a.withDatabase(ctx, func(db *postgres.Database) error {
 		if d, err = db.Decision(ctx, requestID); err != nil {
 			return withHint(err, migrateHint)
@@ -54,9 +56,24 @@ func (a *app) storedDecision(ctx context.Context, requestID string) (d *schemas.
 			return withHint(fmt.Errorf("the ledger has no decision on request %q", requestID),
 				"the id is that of the request event, to the letter; a rejected request has no decision, but a dead letter")
 		}
-		return nil
+		ladder, err = ladderOf(ctx, db, d.ConfigVersion)
+		return err
 	})
-	return d, err
+	return d, ladder, err
+}
+
+// ladderOf returns the tiers of the scoring parameters of that version, nil where the database does not have them or this
+// program does not understand them any more.
+func ladderOf(ctx context.Context, db *postgres.Database, version string) ([]schemas.Tier, error) {
+	text, _, err := db.ConfigText(ctx, version)
+	if err != nil || text == "" {
+		return nil, err
+	}
+	params, err := config.ParseScoring(version, []byte(text))
+	if err != nil {
+		return nil, nil //nolint:nilerr // codes go without their tiers then
+	}
+	return params.Fallback.Tiers, nil
 }
 
 // shownDecision is a decision as explain prints it.
@@ -70,7 +87,7 @@ type shownDecision struct {
 	GroupSize     string                    `json:"group_size,omitempty"`
 	SessionLength string                    `json:"session_length,omitempty"`
 	Tier          schemas.Tier              `json:"tier"`
-	Degraded      []shownCode               `json:"degraded"`
+	Degraded      []leftTier                `json:"degraded"`
 	ColdStart     []shownCode               `json:"cold_start"`
 	Model         *schemas.ResultModel      `json:"model"`
 	Experiment    *schemas.ResultExperiment `json:"experiment,omitempty"`
@@ -95,18 +112,32 @@ type shownItem struct {
 	terms schemas.Terms
 }
 
+// leftTier is why a tier was left.
+type leftTier struct {
+	Tier schemas.Tier `json:"tier,omitempty"` // "" where it is not known, or the code is of no single tier
+	shownCode
+}
+
+func (l *leftTier) String() string {
+	if l.Tier == "" {
+		return l.Code + ": " + l.Meaning
+	}
+	return string(l.Tier) + " left for " + l.Code + ": " + l.Meaning
+}
+
 type shownDrop struct {
 	schemas.Dropped
 	Meaning string `json:"meaning"`
 }
 
-func describeDecision(d *schemas.Decision) *shownDecision {
+// describeDecision describes a decision that was made with that ladder, nil for one that is not known.
+func describeDecision(d *schemas.Decision, ladder []schemas.Tier) *shownDecision {
 	s := &shownDecision{
 		RequestID: d.RequestID, RequestedAt: timeOrNothing(d.RequestedAt), ScoredAt: d.ScoredAt.Format(timeFormat),
 		Timings: schemas.Timings{Queue: millis(d.QueueTime), Score: millis(d.ScoreTime)},
 		UserID:  d.UserID, Mood: d.Context.Mood.String(), GroupSize: d.Context.GroupSize.String(),
 		SessionLength: d.Context.SessionLength.String(), Tier: d.Tier,
-		Degraded: describeCodes(d.Degraded), ColdStart: describeCodes(d.ColdStart),
+		Degraded: describeLeft(d.Degraded, ladder), ColdStart: describeCodes(d.ColdStart),
 		Config: d.ConfigVersion, Catalog: d.CatalogVersion, Considered: d.Considered,
 		Source: schemas.ResultSource{Topic: d.Source.Topic, Partition: d.Source.Partition, Offset: d.Source.Offset},
 		Kept:   d.Explanation != nil, Dropped: []shownDrop{},
@@ -137,6 +168,18 @@ func describeCodes[C interface {
 	list := make([]shownCode, len(codes))
 	for i, c := range codes {
 		list[i] = shownCode{string(c), c.Meaning()}
+	}
+	return list
+}
+
+// describeLeft adds to each code its tier: codes are in the order of the ladder. That nothing is eligible is of no tier.
+func describeLeft(codes []schemas.Reason, ladder []schemas.Tier) []leftTier {
+	list := make([]leftTier, len(codes))
+	for i, c := range describeCodes(codes) {
+		list[i].shownCode = c
+		if i < len(ladder) && codes[i] != schemas.ReasonNoEligibleItems {
+			list[i].Tier = ladder[i]
+		}
 	}
 	return list
 }

@@ -32,7 +32,7 @@ func (s *shownDecision) printHead(w io.Writer) error {
 	}
 	request := s.RequestID
 	if s.Source.Topic != "" { // of a simulation there is none
-		request += fmt.Sprintf(", read from %s/%d@%d", s.Source.Topic, s.Source.Partition, s.Source.Offset)
+		request += fmt.Sprintf(", read from %s/%d/%d", s.Source.Topic, s.Source.Partition, s.Source.Offset)
 	}
 	line("request", request)
 	line("requested", s.RequestedAt)
@@ -40,8 +40,8 @@ func (s *shownDecision) printHead(w io.Writer) error {
 	line("user", orElse(s.UserID, "anonymous"))
 	line("context", orElse(s.context(), "nothing was said"))
 	line("tier", string(s.Tier)+": "+s.Tier.Meaning())
-	for _, c := range s.Degraded {
-		line("degraded", c.Code+": "+c.Meaning)
+	for i := range s.Degraded {
+		line("degraded", s.Degraded[i].String())
 	}
 	for _, c := range s.ColdStart {
 		line("cold start", c.Code+": "+c.Meaning)
@@ -53,7 +53,7 @@ func (s *shownDecision) printHead(w io.Writer) error {
 		line("experiment", s.Experiment.Name+", variant "+s.Experiment.Variant)
 	}
 	line("config", s.Config)
-	line("catalogue", fmt.Sprintf("version %d; %d items could be chosen", s.Catalog, s.Considered))
+	line("catalogue", fmt.Sprintf("version %d; %s could be chosen", s.Catalog, counted(s.Considered, "item")))
 	_, err := io.WriteString(w, b.String())
 	return err
 }

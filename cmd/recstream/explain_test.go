@@ -7,8 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"recstream/internal/config"
 	"recstream/internal/postgres"
 	"recstream/schemas"
+	"recstream/scoring"
 )
 
 // explainedDecision has all that explain can print.
@@ -46,13 +48,13 @@ func explainedDecision() *schemas.Decision {
 	}
 }
 
-const explainedText = `request     r1, read from recommendation.requests/4@70
+const explainedText = `request     r1, read from recommendation.requests/4/70
 requested   2026-01-31T19:30:00Z
 scored      2026-01-31T19:30:01Z, in 0.042 ms, after 1000.000 ms in the queue
 user        ada
 context     mood funny, time short
 tier        previous_model: ranked by the prediction of the last model that served before this one
-degraded    circuit_open: the tier failed too often of late, and rests before it is tried again
+degraded    model left for circuit_open: the tier failed too often of late, and rests before it is tried again
 cold start  new_item: an item of the answer is too new for anybody to have seen it: what it is and its age count
 model       films@1, SHA-256 0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f
 experiment  trial, variant b
@@ -90,16 +92,23 @@ func TestExplainPrints(t *testing.T) {
 	whole, _, _ := strings.Cut(explainedText, "\n1. Up")
 	head, _, _ := strings.Cut(explainedText, "\nRANK")
 	kept, _, _ := strings.Cut(explainedText, "\nDropped,")
+	nothing := explainedDecision()
+	nothing.Degraded = []schemas.Reason{schemas.ReasonModelMissing, schemas.ReasonNoEligibleItems}
+	ladder := scoring.DefaultParams().Fallback.Tiers
 	tests := []struct {
-		name string
-		d    *schemas.Decision
-		want string
+		name   string
+		d      *schemas.Decision
+		ladder []schemas.Tier
+		want   string
 	}{
-		{"all there is", explainedDecision(), explainedText},
-		{"nothing kept", unkept, whole + notKept},
-		{"nothing dropped", undropped, kept + "\nNo dropped items were kept: there were none, or the scoring parameter explain.max_dropped is 0.\n"},
-		{"no items", empty, head + "\nThe answer has no items.\n" + notKept},
-		{"next to nothing", bare, `request     r2
+		{"all there is", explainedDecision(), ladder, explainedText},
+		{"a ladder that is not known", explainedDecision(), nil, strings.Replace(explainedText, "model left for ", "", 1)},
+		{"nothing eligible", nothing, ladder, strings.Replace(explainedText, "model left for circuit_open: "+schemas.ReasonCircuitOpen.Meaning(),
+			"model left for model_missing: "+schemas.ReasonModelMissing.Meaning()+"\ndegraded    no_eligible_items: "+schemas.ReasonNoEligibleItems.Meaning(), 1)},
+		{"nothing kept", unkept, ladder, whole + notKept},
+		{"nothing dropped", undropped, ladder, kept + "\nNo dropped items were kept: there were none, or the scoring parameter explain.max_dropped is 0.\n"},
+		{"no items", empty, ladder, head + "\nThe answer has no items.\n" + notKept},
+		{"next to nothing", bare, nil, `request     r2
 scored      1970-01-01T00:00:00Z, in 0.000 ms
 user        anonymous
 context     nothing was said
@@ -117,7 +126,7 @@ No dropped items were kept: there were none, or the scoring parameter explain.ma
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var out strings.Builder
-			if err := describeDecision(tt.d).print(&out); err != nil {
+			if err := describeDecision(tt.d, tt.ladder).print(&out); err != nil {
 				t.Fatal(err)
 			}
 			if out.String() != tt.want {
@@ -138,11 +147,13 @@ func TestExplain(t *testing.T) {
 	}
 	d := explainedDecision()
 	d.Model = nil // whose row the instance that loads it makes
+	params := scoring.DefaultParams()
+	d.ConfigVersion = params.Version()
 	store(t, environ, d)
 
 	got := recstream(t, environ, "", "explain", "r1")
 	var want strings.Builder
-	if err := describeDecision(d).print(&want); err != nil {
+	if err := describeDecision(d, params.Fallback.Tiers).print(&want); err != nil {
 		t.Fatal(err)
 	}
 	if got.status != 0 || got.stdout != want.String() {
@@ -155,7 +166,7 @@ func TestExplain(t *testing.T) {
 		t.Fatalf("%v\n%s%s", err, got.stdout, got.stderr)
 	}
 	second := shown.Items[1]
-	if !shown.Kept || len(shown.Dropped) != 2 || shown.Dropped[0].Meaning == "" || shown.Degraded[0].Meaning == "" ||
+	if !shown.Kept || len(shown.Dropped) != 2 || shown.Dropped[0].Meaning == "" || shown.Degraded[0].Meaning == "" || shown.Degraded[0].Tier != schemas.TierModel ||
 		second.Explanation.Terms["affinity"] != 0.25 || len(second.Explanation.Terms) != 3 || second.Reason == "" ||
 		len(second.Explanation.Contributions) != 2 || !shown.Items[0].Pinned {
 		t.Errorf("JSON lacks something:\n%s", got.stdout)
@@ -183,11 +194,15 @@ func store(t *testing.T, environ []string, d *schemas.Decision) {
 		t.Fatal(err)
 	}
 	defer db.Close()
+	defaults := scoring.DefaultParams()
+	if err := db.SaveConfig(t.Context(), defaults.Version(), string(config.FormatScoring(defaults))); err != nil {
+		t.Fatal(err)
+	}
 	if _, _, err := db.MaintainPartitions(t.Context(), d.ScoredAt, postgres.Partitions{}); err != nil {
 		t.Fatal(err)
 	}
 	ledger := postgres.NewLedger(db, "test", time.Hour)
-	if err := ledger.SetFence(t.Context(), d.Source.Topic, d.Source.Partition, d.Source.Offset); err != nil {
+	if err := ledger.MoveFence(t.Context(), d.Source.Topic, d.Source.Partition, -1, d.Source.Offset); err != nil {
 		t.Fatal(err)
 	}
 	batch := schemas.Batch{Topic: d.Source.Topic, Partition: d.Source.Partition, From: d.Source.Offset, Next: d.Source.Offset + 1,

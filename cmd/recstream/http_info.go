@@ -61,6 +61,7 @@ func (i *instanceInfo) Status(ctx context.Context) httpapi.Status {
 		Instance:       instanceName(),
 		Version:        currentBuild().Version,
 		StartedAt:      i.started,
+		Delivery:       i.cfg.Delivery,
 		ConfigVersion:  i.engine.ConfigVersion(),
 		CatalogVersion: i.engine.CatalogVersion(),
 		Items:          state.Items,

@@ -71,3 +71,11 @@ func printTable(w io.Writer, header []string, rows [][]string) error {
 	}
 	return table.Flush()
 }
+
+// counted says how many of something there are: 1 request, 2 requests. The word makes its plural with an s.
+func counted(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
+}

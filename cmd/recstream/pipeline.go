@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -116,7 +117,8 @@ func (p *pipeline) run(ctx context.Context, ready func()) (err error) {
 	}
 	defer func() { err = errors.Join(err, web.close()) }()
 	partitions := &upkeep.Partitions{Database: p.database, PopularityHalfLife: p.cfg.Popularity.HalfLife, Now: time.Now, Log: p.log,
-		Keep: postgres.Partitions{Ahead: p.cfg.Ledger.PartitionsAhead, Retention: p.cfg.Ledger.Retention}}
+		Keep:       postgres.Partitions{Ahead: p.cfg.Ledger.PartitionsAhead, Retention: p.cfg.Ledger.Retention},
+		KeepReplay: cmp.Or(p.cfg.Ledger.ReplayRetention, p.cfg.Ledger.Retention)}
 
 	models, popularity, editorial := p.models(p.database), p.followPopularity(), p.followEditorial()
 

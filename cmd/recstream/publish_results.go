@@ -129,12 +129,7 @@ func (w *resultWatch) takeAll(records *committed.Records) error {
 		if err != nil {
 			return err
 		}
-		value, err := kafka.ReadAll(r.Value)
-		committed.Discard(r)
-		if err != nil {
-			return err
-		}
-		if err := w.take(value); err != nil {
+		if err := w.take(r.Value); err != nil {
 			return &printError{err}
 		}
 	}
@@ -228,9 +223,9 @@ func (w *resultWatch) missingError(missing int, timeout time.Duration) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.trouble != nil {
-		return fmt.Errorf("%d results are missing, and none has come for %v; reading them met: %w", missing, timeout, w.trouble)
+		return fmt.Errorf("%s missing, and none has come for %v; reading them met: %w", counted(missing, "result"), timeout, w.trouble)
 	}
-	return fmt.Errorf("%d results are missing, and none has come for %v", missing, timeout)
+	return fmt.Errorf("%s missing, and none has come for %v", counted(missing, "result"), timeout)
 }
 
 func (w *resultWatch) missing() int {

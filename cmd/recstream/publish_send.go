@@ -145,9 +145,9 @@ func unwritten(n int, err error) (int, error) {
 // summary says what was sent, in one line.
 func (p *publisher) summary() string {
 	rate := float64(p.sent) / max(p.elapsed.Seconds(), 1e-6)
-	text := fmt.Sprintf("sent %d requests to %s in %.1fs (%.0f/s)", p.sent, p.writer.Topic, p.elapsed.Seconds(), rate)
+	text := fmt.Sprintf("sent %s to %s in %.1fs (%.0f/s)", counted(p.sent, "request"), p.writer.Topic, p.elapsed.Seconds(), rate)
 	if p.refused > 0 {
-		text += fmt.Sprintf("; %d invalid lines", p.refused)
+		text += "; " + counted(p.refused, "invalid line")
 	}
 	return text
 }

@@ -61,7 +61,7 @@ func TestPublishFile(t *testing.T) {
 				t.Errorf("status %d, want %d", got.status, tt.status)
 			}
 			for _, want := range []string{"line 2: limit: ", "line 4: invalid_json: ",
-				fmt.Sprintf("sent %d requests to recommendation.requests", tt.values), "; 2 invalid lines"} {
+				"sent " + counted(tt.values, "request") + " to recommendation.requests", "; 2 invalid lines"} {
 				if !strings.Contains(got.stderr, want) {
 					t.Errorf("no %q in\n%s", want, got.stderr)
 				}
@@ -95,7 +95,7 @@ func TestPublishLongLine(t *testing.T) {
 	_, environ := startBroker(t)
 	got := recstream(t, environ, "{\"request_id\":\"r1\"}\n"+strings.Repeat("x", maxLine+1), "publish", "-")
 	if got.status != 1 || !strings.Contains(got.stderr, "recstream: line 2: is longer than 1048576 bytes") ||
-		!strings.Contains(got.stderr, "sent 1 requests") {
+		!strings.Contains(got.stderr, "sent 1 request") {
 		t.Errorf("status %d: %s", got.status, got.stderr)
 	}
 }
@@ -243,7 +243,7 @@ func TestPublishWaitInVain(t *testing.T) {
 	_, environ := startBroker(t)
 	got := recstream(t, environ, "", "publish", "--user", "ada", "--wait", "--timeout", "50ms")
 	if got.status != 1 || got.stdout != "" ||
-		!strings.Contains(got.stderr, "recstream: 1 results are missing, and none has come for 50ms\nhint: is 'recstream serve' running") {
+		!strings.Contains(got.stderr, "recstream: 1 result missing, and none has come for 50ms\nhint: is 'recstream serve' running") {
 		t.Errorf("status %d\n%s%s", got.status, got.stdout, got.stderr)
 	}
 }

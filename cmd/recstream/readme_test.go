@@ -2,6 +2,8 @@ package main
 
 import (
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -45,5 +47,35 @@ func TestFeaturesDocumentHasTheVocabulary(t *testing.T) {
 				t.Errorf("%s is not in the tables, or not in the help", word)
 			}
 		}
+	}
+}
+
+// TestPublishedSQLCountsLiveTraffic wants every statement on decisions that people are told to type to name the live
+// run: whoever replays has more rows, and would count a request twice.
+func TestPublishedSQLCountsLiveTraffic(t *testing.T) {
+	texts := map[string]string{"README.md": readDocument(t, "README.md")}
+	pages, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, page := range pages {
+		name := strings.TrimPrefix(page, "../../")
+		texts[name] = readDocument(t, name)
+	}
+	for _, q := range demoQueries {
+		texts["demo: "+q.question] = q.sql
+	}
+	reads, live := regexp.MustCompile(`(FROM|JOIN) decisions(_\d+)?\b`), regexp.MustCompile(`run_id = 0`)
+	found := 0
+	for name, text := range texts {
+		for paragraph := range strings.SplitSeq(text, "\n\n") {
+			n := len(reads.FindAllString(paragraph, -1))
+			if found += n; len(live.FindAllString(paragraph, -1)) < n {
+				t.Errorf("%s reads the decisions of replays too:\n%s", name, paragraph)
+			}
+		}
+	}
+	if found < 5 {
+		t.Errorf("only %d statements are found", found)
 	}
 }

@@ -28,7 +28,7 @@ catalogue and the profile that it names. With either, the replay tries them on p
 		Example: `  recstream replay run --from 2026-03-01T20:00:00Z --to 2026-03-01T21:00:00Z --max-differing 0
   recstream replay run --from -24h --model films@4 --min-overlap 0.8 --why "may films@4 go live?"
   recstream replay list
-  recstream replay show 7
+  recstream replay show 7 --max-differing 0
   recstream replay resume 7`,
 	}
 	onlySubcommands(cmd)
@@ -44,7 +44,7 @@ const replayListHint = "run 'recstream replay list'"
 func runID(text string) (int32, error) {
 	n, err := strconv.ParseInt(text, 10, 32)
 	if err != nil || n < 1 {
-		return 0, usagef("RUN %q is no number of a replay; %s", text, replayListHint)
+		return 0, usagef("RUN is %q, not the number of a replay; %s", text, replayListHint)
 	}
 	return int32(n), nil
 }
@@ -57,12 +57,30 @@ func replayError(run int32, err error) error {
 		return withHint(fmt.Errorf("there is no replay %d", run), replayListHint)
 	case errors.Is(err, postgres.ErrReplayOver):
 		return withHint(fmt.Errorf("replay %d is done or cancelled", run), fmt.Sprintf("run 'recstream replay show %d'", run))
-	case ok && stopped.State == postgres.ReplayPaused:
-		return withHint(err, fmt.Sprintf("run 'recstream replay resume %d' to go on where it is", run))
-	case ok:
-		return withHint(err, fmt.Sprintf("run 'recstream replay show %d' for how it stands", run))
+	case ok: // which partition noticed it is of no interest
+		return withHint(stopped, nextStep(run, stopped.State))
+	case hasHint(err):
+		return err
 	}
 	return withHint(err, migrateHint)
+}
+
+// nextStep is what to do about a replay that is not done.
+func nextStep(run int32, state postgres.ReplayState) string {
+	switch state {
+	case postgres.ReplayPaused:
+		return fmt.Sprintf("run 'recstream replay resume %d' to go on where it is", run)
+	case postgres.ReplayCancelled: // it may be deleted in this moment
+		return "run 'recstream replay list' for those that there are"
+	default:
+		return fmt.Sprintf("run 'recstream replay show %d' for how it stands", run)
+	}
+}
+
+// hasHint reports whether an error says what to do, or what a report exceeds.
+func hasHint(err error) bool {
+	_, ok := errors.AsType[hinted](err)
+	return ok || isLimit(err)
 }
 
 // onReplay makes a command that does something with one replay.
@@ -131,31 +149,11 @@ func cancelReplay(ctx context.Context, app *app, db *postgres.Database, run int3
 	return err
 }
 
-func newReplayListCommand(app *app) *cobra.Command {
-	var output string
-	cmd := &cobra.Command{
-		Use:     "list",
-		Short:   "List the replays, the latest first",
-		Example: "  recstream replay list\n  recstream replay list -o json",
-		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return app.withDatabase(cmd.Context(), func(db *postgres.Database) error {
-				list, err := db.Replays(cmd.Context())
-				if err != nil {
-					return withHint(err, migrateHint)
-				}
-				return printReplays(app.stdout, list, output)
-			})
-		},
-	}
-	outputVar(cmd, &output, "table", "json")
-	return cmd
-}
-
 func newReplayShowCommand(app *app) *cobra.Command {
-	var output string
+	var f limitFlags
 	cmd := onReplay(app, "show RUN", "Print the report of a replay, or how far it has come",
-		`show prints what the replay came to. Of one that is not done it prints what there is so far.`,
+		`show prints what the replay came to. Of one that is not done it prints what there is so far. Where 'replay run' was
+given limits, or show is, the exit status is 3 where the report exceeds them, and 1 where the replay is not done.`,
 		func(ctx context.Context, db *postgres.Database, run int32) error {
 			r, err := db.Replay(ctx, run)
 			if err != nil {
@@ -165,8 +163,11 @@ func newReplayShowCommand(app *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return printReport(app.stdout, report, output)
+			if err := printReport(app.stdout, report, f.output); err != nil {
+				return err
+			}
+			return judgeReport(report, f.limits)
 		})
-	outputVar(cmd, &output, "text", "json")
+	f.register(cmd, itsLimits)
 	return cmd
 }

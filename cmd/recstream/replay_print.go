@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -8,47 +9,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
-	"recstream/internal/postgres"
 	"recstream/internal/replay"
 )
-
-// listedReplay is a replay as replay list prints it.
-type listedReplay struct {
-	RunID     int32                `json:"run_id"`
-	State     postgres.ReplayState `json:"state"`
-	CreatedAt string               `json:"created_at"`
-	StoredAt  string               `json:"stored_at"` // when the last batch was
-	CreatedBy string               `json:"created_by"`
-	Why       string               `json:"why"`
-	Topic     string               `json:"topic"`
-	Offsets   int64                `json:"offsets"`
-	Done      int64                `json:"offsets_done"`
-}
-
-func printReplays(w io.Writer, list []postgres.Replay, output string) error {
-	shown := make([]listedReplay, len(list))
-	rows := make([][]string, len(list))
-	for i := range list {
-		r := &list[i]
-		var stored time.Time
-		for _, p := range r.Partitions {
-			if p.UpdatedAt.After(stored) {
-				stored = p.UpdatedAt
-			}
-		}
-		s := listedReplay{RunID: r.RunID, State: r.State, CreatedAt: r.CreatedAt.Format(timeFormat), StoredAt: stored.Format(timeFormat),
-			CreatedBy: r.CreatedBy, Why: r.Why, Topic: r.Topic}
-		s.Done, s.Offsets = replay.Progress(r)
-		shown[i] = s
-		rows[i] = []string{fmt.Sprint(s.RunID), string(s.State), s.CreatedAt, s.StoredAt, fmt.Sprintf("%d/%d", s.Done, s.Offsets), s.CreatedBy, s.Why}
-	}
-	if output == "json" {
-		return printJSON(w, shown)
-	}
-	return printTable(w, []string{"RUN", "STATE", "CREATED", "STORED", "OFFSETS", "BY", "WHY"}, rows)
-}
 
 func printReport(w io.Writer, r *replay.Report, output string) error {
 	if output == "json" {
@@ -79,19 +42,81 @@ func printReport(w io.Writer, r *replay.Report, output string) error {
 	return nil
 }
 
-// planText says what was tried.
+// planText says what was tried, on what, and within which limits.
 func planText(p *replay.Plan) string {
-	if !p.Evaluates() {
-		return fmt.Sprintf("reproduces the live decisions; features %s, catalogue %s", p.Features, p.Catalog)
+	text := "reproduces the live decisions"
+	if tried := triedText(p); tried != "" {
+		text = "tries " + tried
 	}
+	text += fmt.Sprintf("; features %s, catalogue %s", p.Features, p.Catalog)
+	if chosen := filterText(&p.Filter); chosen != "" {
+		text += "; only of " + chosen
+	}
+	if limits := limitsText(p.Limits); limits != "" {
+		text += "; limits: " + limits
+	}
+	return text
+}
+
+// triedText names the model and the parameters that are tried, "" where live decisions are reproduced.
+func triedText(p *replay.Plan) string {
 	var tried []string
 	if p.Model != nil {
 		tried = append(tried, "model "+p.Model.Name+"@"+p.Model.Version)
 	}
 	if p.Config != "" {
-		tried = append(tried, "scoring parameters "+p.Config)
+		tried = append(tried, "scoring "+p.Config)
 	}
-	return fmt.Sprintf("tries %s; features %s, catalogue %s", strings.Join(tried, " and "), p.Features, p.Catalog)
+	return strings.Join(tried, ", ")
+}
+
+// briefly says what was tried in a cell of a table.
+func briefly(p *replay.Plan) string {
+	text := cmp.Or(triedText(p), "as live")
+	if p.Features == replay.FeaturesFresh {
+		text += ", features fresh"
+	}
+	if p.Catalog == replay.CatalogPresent {
+		text += ", catalogue present"
+	}
+	return text
+}
+
+// filterText names what a filter takes, "" where it takes all.
+func filterText(f *replay.Filter) string {
+	tiers := make([]string, len(f.Tiers))
+	for i, t := range f.Tiers {
+		tiers[i] = string(t)
+	}
+	const named = 3 // longer lists are counted
+	var parts []string
+	for _, one := range []struct {
+		what string
+		list []string
+	}{{"ids", f.RequestIDs}, {"users", f.Users}, {"tiers", tiers}, {"models", f.Models}} {
+		switch n := len(one.list); {
+		case n > named:
+			parts = append(parts, fmt.Sprintf("%d %s", n, one.what))
+		case n > 0:
+			parts = append(parts, one.what+" "+strings.Join(one.list, ","))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// limitsText names the limits, "" for none.
+func limitsText(l replay.Limits) string {
+	var parts []string
+	if l.Differing != nil {
+		parts = append(parts, fmt.Sprintf("%d differing", *l.Differing))
+	}
+	if l.Irreproducible != nil {
+		parts = append(parts, fmt.Sprintf("%d irreproducible", *l.Irreproducible))
+	}
+	if l.Overlap != nil {
+		parts = append(parts, fmt.Sprintf("overlap %v", *l.Overlap))
+	}
+	return strings.Join(parts, ", ")
 }
 
 // eventRows say what became of the events that were not compared.

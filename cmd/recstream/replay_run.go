@@ -15,6 +15,7 @@ import (
 
 	"github.com/segmentio/kafka-go"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"recstream/internal/config"
 	"recstream/internal/kafkaconn"
@@ -46,22 +47,44 @@ type replayFlags struct {
 type limitFlags struct {
 	differing, irreproducible int64
 	overlap                   float64
+	limits                    replay.Limits // those that are given
 	output                    string
 }
 
-func (f *limitFlags) register(cmd *cobra.Command) {
+// register adds the flags, with what counts for a limit that is not given.
+func (f *limitFlags) register(cmd *cobra.Command, otherwise string) {
 	flags := cmd.Flags()
-	flags.Int64Var(&f.differing, "max-differing", -1, "fail with status 3 if more than `N` requests are not reproduced to the byte (default no limit)")
-	flags.Int64Var(&f.irreproducible, "max-irreproducible", -1, "fail with status 3 if more than `N` requests cannot be compared (default no limit)")
-	flags.Float64Var(&f.overlap, "min-overlap", -1, "fail with status 3 if the mean overlap of items is below `0..1` (default no limit)")
-	for _, name := range []string{"max-differing", "max-irreproducible", "min-overlap"} {
-		flags.Lookup(name).DefValue = "0" // the description says it
-	}
+	flags.Int64Var(&f.differing, "max-differing", 0, "fail with status 3 if more than `N` requests are not reproduced to the byte (default "+otherwise+")")
+	flags.Int64Var(&f.irreproducible, "max-irreproducible", 0, "fail with status 3 if more than `N` requests cannot be compared (default "+otherwise+")")
+	flags.Float64Var(&f.overlap, "min-overlap", 0, "fail with status 3 if the mean overlap of items is below `0..1` (default "+otherwise+")")
 	outputVar(cmd, &f.output, "text", "json")
+	cmd.PreRunE = func(*cobra.Command, []string) error { return f.read(flags) }
 }
 
-func (f *limitFlags) limits() replay.Limits {
-	return replay.Limits{Differing: f.differing, Irreproducible: f.irreproducible, Overlap: f.overlap}
+// What counts where a limit is not given.
+const (
+	noLimit   = "no limit"
+	itsLimits = "what 'replay run' was given"
+)
+
+// read takes the limits that are given.
+func (f *limitFlags) read(flags *pflag.FlagSet) error {
+	if f.differing < 0 || f.irreproducible < 0 {
+		return usagef("--max-differing and --max-irreproducible must be 0 or more; leave them out for no limit")
+	}
+	if !(f.overlap >= 0 && f.overlap <= 1) {
+		return usagef("--min-overlap must be 0 to 1")
+	}
+	if flags.Changed("max-differing") {
+		f.limits.Differing = &f.differing
+	}
+	if flags.Changed("max-irreproducible") {
+		f.limits.Irreproducible = &f.irreproducible
+	}
+	if flags.Changed("min-overlap") {
+		f.limits.Overlap = &f.overlap
+	}
+	return nil
 }
 
 // defaultReplayRate leaves live traffic the most of a small machine: a replay as fast as it goes takes what it gets.
@@ -78,7 +101,8 @@ start and its present end.
 
 Ctrl-C pauses the replay after the batches in hand; 'recstream replay resume' goes on, also after a crash: every
 request counts once. The run is reported at its end, and by 'recstream replay show'. With --max-differing,
---max-irreproducible or --min-overlap the exit status is 3 where the report exceeds them, or nothing was compared.
+--max-irreproducible or --min-overlap the exit status is 3 where the report exceeds them, or nothing was compared. They
+are kept with the replay, for 'resume' and 'show'.
 
 What a decision depended on and is not kept any more is reported as irreproducible, by its cause.`,
 		Example: `  recstream replay run --from -1h --max-differing 0 --max-irreproducible 0
@@ -108,10 +132,10 @@ func (f *replayFlags) register(cmd *cobra.Command) {
 		string(replay.FeaturesStored), string(replay.FeaturesFresh))
 	enumVar(cmd, flags, &f.catalog, "catalog", string(replay.CatalogLive), "catalogue to decide over: that of each live decision, or the present one",
 		string(replay.CatalogLive), string(replay.CatalogPresent))
-	flags.StringVar(&f.emit, "emit", "", "`TOPIC` to publish results to, at least once each (default none)")
+	flags.StringVar(&f.emit, "emit", "", "`TOPIC` to publish results to, at least once each; it is created where it is missing (default none)")
 	flags.Float64Var(&f.rate, "rate", defaultReplayRate, "requests a second at the most; 0 is as fast as it goes")
 	changeVars(cmd, &f.change)
-	f.limitFlags.register(cmd)
+	f.limitFlags.register(cmd, noLimit)
 }
 
 // startReplay creates a replay and works on it.
@@ -146,8 +170,6 @@ func (f *replayFlags) check(cfg config.Config) error {
 		return usagef("--emit %s is the topic that is read", f.emit)
 	case !(f.rate >= 0) || math.IsInf(f.rate, 0):
 		return usagef("--rate must be 0 or more")
-	case f.overlap > 1:
-		return usagef("--min-overlap must be 0 to 1")
 	}
 	for _, t := range f.tiers {
 		if !slices.Contains(scoring.DefaultParams().Fallback.Tiers, schemas.Tier(t)) {
@@ -220,10 +242,8 @@ func (r *replayer) create(ctx context.Context, f *replayFlags, span replay.Span)
 	if err != nil {
 		return nil, err
 	}
-	if f.emit != "" {
-		if _, err := r.options().OpenOutbox(ctx, f.emit, 0); err != nil {
-			return nil, withHint(err, "create the topic first; recstream creates only those of live traffic")
-		}
+	if err := r.ensureEmitted(ctx, f.emit); err != nil {
+		return nil, err
 	}
 	created, err := replay.Create(ctx, plan, span, f.actor, f.why, r.owner, r.options())
 	if _, isDatabase := errors.AsType[*postgres.Error](err); isDatabase {
@@ -232,8 +252,25 @@ func (r *replayer) create(ctx context.Context, f *replayFlags, span replay.Span)
 	return created, withHint(err, "is Kafka running at "+strings.Join(r.cfg.Kafka.Brokers, ",")+", and does "+topic+" have these partitions?")
 }
 
+// ensureEmitted creates the topic of the results where it is missing, like that of live ones; "" is none.
+func (r *replayer) ensureEmitted(ctx context.Context, topic string) error {
+	if topic == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.client.Timeout)
+	defer cancel()
+	partitions, err := kafkaconn.EnsureTopicLike(ctx, r.client, r.cfg.Kafka, topic, r.cfg.Kafka.Topics.Results)
+	if err != nil {
+		return withHint(err, "--emit "+topic+" needs a topic that this user may create, or one that is there")
+	}
+	if partitions > 0 {
+		fmt.Fprintf(r.app.stderr, "topic %s is created, with %d partitions\n", topic, partitions)
+	}
+	return nil
+}
+
 func (r *replayer) plan(ctx context.Context, f *replayFlags, topic string) (*replay.Plan, error) {
-	p := &replay.Plan{Topic: topic, Features: replay.Features(f.features), Catalog: replay.Catalog(f.catalog), Emit: f.emit, Rate: f.rate,
+	p := &replay.Plan{Topic: topic, Features: replay.Features(f.features), Catalog: replay.Catalog(f.catalog), Emit: f.emit, Rate: f.rate, Limits: f.limits,
 		Filter: replay.Filter{RequestIDs: f.ids, Users: f.users, Models: f.models}}
 	for _, t := range f.tiers {
 		p.Filter.Tiers = append(p.Filter.Tiers, schemas.Tier(t))
@@ -261,27 +298,22 @@ func (r *replayer) pinScoring(ctx context.Context, given string) (version string
 		}
 		return "", usagef("--scoring %q is neither a file nor a config_version that the database has", given)
 	}
-	params, text, err := loadScoring(given)
+	params, text, err := config.LoadScoring(given)
 	if err != nil {
-		return "", err
+		return "", configError(fmt.Errorf("--scoring: %w", err))
 	}
 	return params.Version(), r.db.SaveConfig(ctx, params.Version(), string(text))
 }
 
 // present is what is in force now, for requests that have no live decision.
 func (r *replayer) present(ctx context.Context) (s replay.State, err error) {
-	if s.Config, err = r.pinScoring(ctx, r.cfg.Scoring.File); err != nil {
+	params, text, err := loadScoring(r.cfg.Scoring.File)
+	if err != nil {
 		return s, err
 	}
-	if s.Config == "" {
-		params, text, err := loadScoring("")
-		if err != nil {
-			return s, err
-		}
-		s.Config = params.Version()
-		if err := r.db.SaveConfig(ctx, s.Config, string(text)); err != nil {
-			return s, err
-		}
+	s.Config = params.Version()
+	if err := r.db.SaveConfig(ctx, s.Config, string(text)); err != nil {
+		return s, err
 	}
 	if s.Catalog, err = r.db.CatalogVersion(ctx); err != nil {
 		return s, withHint(err, migrateHint)

@@ -23,7 +23,8 @@ func newReplayResumeCommand(app *app) *cobra.Command {
 		Use:   "resume RUN",
 		Short: "Go on with a replay that was paused or killed",
 		Long: `resume goes on where the replay is, with the plan that it was started with. Where another process still works on it,
-that one ends: the replay is taken over. Every request counts once all the same.`,
+that one ends: the replay is taken over. Every request counts once all the same. The limits that 'replay run' was given
+count again; one that is given here counts in its place, this time.`,
 		Example: "  recstream replay resume 7",
 		Args:    allArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -44,7 +45,7 @@ that one ends: the replay is taken over. Every request counts once all the same.
 			})
 		},
 	}
-	f.register(cmd)
+	f.register(cmd, itsLimits)
 	return cmd
 }
 
@@ -67,10 +68,24 @@ func (r *replayer) work(ctx context.Context, claimed *postgres.Replay, f limitFl
 	if err := printReport(r.app.stdout, report, f.output); err != nil {
 		return err
 	}
-	if list := f.limits().Exceeded(report); len(list) > 0 {
-		return withHint(&limitError{list}, fmt.Sprintf("the table replay_differences has the requests, under run_id %d", claimed.RunID))
+	return judgeReport(report, f.limits)
+}
+
+// judgeReport returns an error where a report exceeds limits: those that are given, else those that the replay was started
+// with. One that is not done is within none: whoever asks would take it for good.
+func judgeReport(r *replay.Report, given replay.Limits) error {
+	limits := given.Or(r.Plan.Limits)
+	if limits.Any() && r.State != postgres.ReplayDone {
+		return withHint(fmt.Errorf("replay %d is %s: its limits count when it is done", r.RunID, r.State), nextStep(r.RunID, r.State))
 	}
-	return nil
+	list := limits.Exceeded(r)
+	if len(list) == 0 {
+		return nil
+	}
+	if r.Differing()+replay.Sum(r.Irreproducible) == 0 {
+		return &limitError{list} // no table has what was not there
+	}
+	return withHint(&limitError{list}, fmt.Sprintf("the table replay_differences has the requests, under run_id %d", r.RunID))
 }
 
 // progressEvery is how often a line says how far a replay is, where nobody looks at a bar.

@@ -57,7 +57,7 @@ func (a *app) serve(ctx context.Context, migrate bool) error {
 		log.Info("stopping: the batches in hand are finished first; a second signal stops at once", "drain_timeout", cfg.Consumer.DrainTimeout)
 	})()
 	err = p.run(ctx, func() {
-		log.Info("serving", "version", currentBuild().Version, "config_version", p.engine.ConfigVersion())
+		log.Info("serving", "version", currentBuild().Version, "delivery", cfg.Delivery, "config_version", p.engine.ConfigVersion())
 	})
 	if err == nil {
 		log.Info("stopped")

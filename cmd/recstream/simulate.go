@@ -80,7 +80,13 @@ func (a *app) simulate(ctx context.Context, f *simulateFlags, req *schemas.Reque
 	if err != nil {
 		return err
 	}
-	return printSimulation(a.stdout, d, f.output)
+	ladder := p.engine.Params().Fallback.Tiers
+	if d.ConfigVersion != p.engine.ConfigVersion() { // an experiment's variant has parameters of its own
+		if ladder, err = ladderOf(ctx, p.database, d.ConfigVersion); err != nil {
+			return err
+		}
+	}
+	return printSimulation(a.stdout, d, ladder, f.output)
 }
 
 // simulate decides a request with tiers switched off, and keeps nothing of it.
@@ -126,8 +132,8 @@ func (untouched) RegisterModel(context.Context, schemas.ModelRef, postgres.Model
 func (untouched) MarkServed(context.Context, int64) error          { return nil }
 func (untouched) SaveConfig(context.Context, string, string) error { return nil }
 
-func printSimulation(w io.Writer, d *schemas.Decision, format string) error {
-	shown := describeDecision(d)
+func printSimulation(w io.Writer, d *schemas.Decision, ladder []schemas.Tier, format string) error {
+	shown := describeDecision(d, ladder)
 	if format == "json" {
 		return printJSON(w, shown)
 	}

@@ -56,7 +56,8 @@ func TestSimulate(t *testing.T) {
 	if d := simulated("--at", "1999-01-01T00:00:00Z"); d.Tier != schemas.TierModel {
 		t.Errorf("nobody waits, and the answer is late: %s, %+v", d.Tier, d.Degraded)
 	}
-	if text := run(exitOK, "", "simulate", "--fail", "model"); !strings.Contains(text, "degraded    switched_off: ") || strings.Contains(text, "read from") {
+	if text := run(exitOK, "", "simulate", "--fail", "model,previous_model"); !strings.Contains(text, "degraded    model left for switched_off: ") ||
+		!strings.Contains(text, "degraded    previous_model left for switched_off: ") || strings.Contains(text, "read from") {
 		t.Error(text)
 	}
 	run(exitUsage, `fallback.switched_off[0]: "best" is no tier`, "simulate", "--fail", "best")

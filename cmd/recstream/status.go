@@ -153,7 +153,7 @@ func printStatus(w io.Writer, st *httpapi.Status) error {
 		ready = "not ready: " + unready(st.Checks)
 	}
 	fmt.Fprintf(w, "instance %s, version %s, since %s, %s\n", st.Instance, st.Version, st.StartedAt.Format(time.RFC3339), ready)
-	fmt.Fprintf(w, "catalogue %d with %d items, configuration %s\n\n", st.CatalogVersion, st.Items, st.ConfigVersion)
+	fmt.Fprintf(w, "catalogue %d with %s, configuration %s, delivery %s\n\n", st.CatalogVersion, counted(st.Items, "item"), st.ConfigVersion, st.Delivery)
 	if err := printTable(w, []string{"TIER", "MODEL", "STATE", "SINCE", "REASON", "FAILURES", "PSI"}, tierRows(st.Tiers)); err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ func instanceSaying(t *testing.T, st httpapi.Status) (url string) {
 func exampleStatus() httpapi.Status {
 	ref := httpapi.ModelRef{Name: "films", Version: "3", SHA256: strings.Repeat("ab", 32)}
 	psi := 0.125
-	return httpapi.Status{Instance: "host:1", Version: "v1", Ready: true, ConfigVersion: "c0ffee", CatalogVersion: 7, Items: 2,
+	return httpapi.Status{Instance: "host:1", Version: "v1", Ready: true, Delivery: "at_least_once", ConfigVersion: "c0ffee", CatalogVersion: 7, Items: 2,
 		Models: []httpapi.ServingModel{{ModelRef: ref, Method: "masks-32", Bytes: 100, Remembered: true}},
 		Tiers: []httpapi.Tier{{Tier: "model", Model: &ref, State: "open", Reason: "panic", Failures: 5, PSI: &psi},
 			{Tier: "basic", State: "closed"}},
@@ -48,7 +48,7 @@ func TestStatusCommand(t *testing.T) {
 	table := recstream(t, env, "", "status", "--url", url)
 	for _, line := range []string{
 		"instance host:1, version v1, since 0001-01-01T00:00:00Z, ready\n",
-		"catalogue 7 with 2 items, configuration c0ffee\n",
+		"catalogue 7 with 2 items, configuration c0ffee, delivery at_least_once\n",
 		"model  films@3  open    -      panic   5         0.125\n",
 		"basic  -        closed  -      -       0         -\n",
 		"films@3  abababababab  masks-32  100    yes\n",

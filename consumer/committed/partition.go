@@ -30,15 +30,24 @@ type Partition struct {
 func (p Partition) Fetch(ctx context.Context, offset int64, wait time.Duration) (*Records, error) {
 	ctx, cancel := context.WithTimeout(ctx, wait+p.Timeout)
 	defer cancel()
-	response, err := p.Client.Transport.RoundTrip(ctx, p.Client.Addr, p.request(offset, wait))
+	answer, err := p.Client.Transport.RoundTrip(ctx, p.Client.Addr, &exchange{Request: p.request(offset, wait), clientID: p.clientID()})
 	if err != nil {
 		return nil, p.reconnect(err)
 	}
-	partition, err := onlyPartition(response.(*fetch.Response))
-	if err != nil {
+	r := answer.(*response)
+	if err := r.failure(); err != nil {
+		r.body.release()
 		return nil, p.reconnect(err)
 	}
-	return newRecords(partition, offset), nil
+	return newRecords(r, offset), nil
+}
+
+// clientID is how the client names itself to brokers, for their quotas and logs.
+func (p Partition) clientID() string {
+	if t, ok := p.Client.Transport.(*kafka.Transport); ok {
+		return t.ClientID
+	}
+	return ""
 }
 
 func (p Partition) request(offset int64, wait time.Duration) *fetch.Request {
@@ -63,19 +72,15 @@ func (p Partition) request(offset int64, wait time.Duration) *fetch.Request {
 	}
 }
 
-// onlyPartition returns the one partition that was asked for, or its error.
-func onlyPartition(r *fetch.Response) (*fetch.ResponsePartition, error) {
-	if r.ErrorCode != 0 {
-		return nil, kafka.Error(r.ErrorCode)
+// failure returns the error that the broker has answered with.
+func (r *response) failure() error {
+	switch {
+	case r.err != 0:
+		return r.err
+	case r.none:
+		return errors.New("the broker's answer lacks the partition")
 	}
-	if len(r.Topics) != 1 || len(r.Topics[0].Partitions) != 1 {
-		return nil, errors.New("the broker's answer lacks the partition")
-	}
-	p := &r.Topics[0].Partitions[0]
-	if p.ErrorCode != 0 {
-		return nil, kafka.Error(p.ErrorCode)
-	}
-	return p, nil
+	return nil
 }
 
 // reconnect drops idle connections, so that the next attempt asks the partition's leader of then, not of now.

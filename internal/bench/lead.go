@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"recstream/consumer"
+	"recstream/schemas"
 )
 
 // word is what an instance tells the parent that leads it, one JSON line each. The parent says two things: a JSON
@@ -117,4 +118,4 @@ func (*lead) Retried(string) {}
 func (*lead) Stalled(string) {}
 
 // Lost does nothing.
-func (*lead) Lost(int64) {}
+func (*lead) Lost(schemas.GapReason, int64) {}

@@ -119,12 +119,7 @@ func (s *stack) readResults(ctx context.Context, topic string, partition int, en
 			if err != nil {
 				return err
 			}
-			value, err := io.ReadAll(r.Value)
-			if err == nil {
-				err = f.result(value)
-			}
-			committed.Discard(r)
-			if err != nil {
+			if err := f.result(r.Value); err != nil {
 				return err
 			}
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"recstream/internal/chaos/workload"
+	"recstream/schemas"
 )
 
 // TestRetentionOvertakes has Kafka delete events that nobody has read: while no instance runs, and under the one that
@@ -148,7 +149,7 @@ func (r *run) awaitGap(t *testing.T, topic string, partition int, upTo int64) (e
 func (i *instance) lost(t *testing.T, topic string) float64 {
 	t.Helper()
 	for line := range strings.Lines(i.metrics(t)) {
-		if value, ok := strings.CutPrefix(line, fmt.Sprintf("recstream_lost_events_total{topic=%q} ", topic)); ok {
+		if value, ok := strings.CutPrefix(line, fmt.Sprintf("recstream_lost_events_total{reason=%q,topic=%q} ", schemas.GapRetention, topic)); ok {
 			n, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
 			need(t, err)
 			return n

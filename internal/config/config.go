@@ -50,7 +50,7 @@ type Kafka struct {
 	Partitions        int           `yaml:"partitions" desc:"Partitions of a created topic"`
 	ReplicationFactor int           `yaml:"replication_factor" desc:"Replicas of a created topic; -1 is the broker's default"`
 	SessionTimeout    time.Duration `yaml:"session_timeout" desc:"Silence after which the group gives a member's partitions to others"`
-	HeartbeatInterval time.Duration `yaml:"heartbeat_interval" desc:"Time between a member's heartbeats"`
+	HeartbeatInterval time.Duration `yaml:"heartbeat_interval" desc:"Time between a member's heartbeats; a third of kafka.session_timeout at the most"`
 	// A transaction that is left open holds the readers of committed records up for so long.
 	TransactionTimeout time.Duration `yaml:"transaction_timeout" desc:"Time after which the broker aborts a transaction that an instance left open; the broker's transaction.max.timeout.ms at the most"`
 	TLS                TLS           `yaml:"tls"`
@@ -105,6 +105,7 @@ type Database struct {
 type Ledger struct {
 	Retention       time.Duration `yaml:"retention" desc:"Age at which a day of decisions and outcomes is dropped; 0s keeps them forever"`
 	PartitionsAhead int           `yaml:"partitions_ahead" desc:"Days for which partitions are made in advance"`
+	ReplayRetention time.Duration `yaml:"replay_retention" desc:"Age at which a replay that does not run is deleted, with its decisions; 0s keeps it as long as decisions"`
 	LookBack        time.Duration `yaml:"look_back" desc:"Time within which a repeated request id is answered with its first decision"`
 }
 
@@ -190,7 +191,7 @@ func Default() Config {
 			StallWarning: time.Minute,
 		},
 		Database:   Database{URL: "postgres://localhost:5432/recstream", MaxConnections: 8},
-		Ledger:     Ledger{Retention: 90 * day, PartitionsAhead: 7, LookBack: 2 * day},
+		Ledger:     Ledger{Retention: 90 * day, PartitionsAhead: 7, ReplayRetention: 30 * day, LookBack: 2 * day},
 		Feedback:   Feedback{Enabled: true},
 		Profiles:   Profiles{HalfLife: profile.DefaultHalfLife, CacheBytes: 64 << 20, CacheTTL: 5 * time.Second},
 		Catalog:    Catalog{RefreshInterval: 5 * time.Second},

@@ -158,51 +158,60 @@ func TestErrorsKeepSecrets(t *testing.T) {
 	}
 }
 
+// TestHeartbeatNamesTheSessionTimeout: who lowers that alone has to be told what the two have to do with each other.
+func TestHeartbeatNamesTheSessionTimeout(t *testing.T) {
+	_, err := Load("", []string{"RECSTREAM_KAFKA_SESSION_TIMEOUT=6s"})
+	if want := "3s is not from 100ms to 2s, a third of kafka.session_timeout (6s)"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("error %v lacks %q", err, want)
+	}
+}
+
 func TestValidate(t *testing.T) {
 	tests := map[string]struct {
 		change func(*Config)
 		want   string // where
 	}{
-		"no brokers":               {func(c *Config) { c.Kafka.Brokers = nil }, "kafka.brokers"},
-		"port 0":                   {func(c *Config) { c.Kafka.Brokers = []string{"h:0"} }, "kafka.brokers[0]"},
-		"topic with a space":       {func(c *Config) { c.Kafka.Topics.Feedback = "a b" }, "kafka.topics.feedback"},
-		"topic named twice":        {func(c *Config) { c.Kafka.Topics.Results = c.Kafka.Topics.Requests }, "kafka.topics.results"},
-		"no partitions":            {func(c *Config) { c.Kafka.Partitions = 0 }, "kafka.partitions"},
-		"replication factor 0":     {func(c *Config) { c.Kafka.ReplicationFactor = 0 }, "kafka.replication_factor"},
-		"short session":            {func(c *Config) { c.Kafka.SessionTimeout = time.Millisecond }, "kafka.session_timeout kafka.heartbeat_interval"},
-		"rare heartbeat":           {func(c *Config) { c.Kafka.HeartbeatInterval = 5 * time.Second }, "kafka.heartbeat_interval"},
-		"tls file without tls":     {func(c *Config) { c.Kafka.TLS.CAFile = "ca.pem" }, "kafka.tls.ca_file"},
-		"tls name without tls":     {func(c *Config) { c.Kafka.TLS.ServerName = "kafka" }, "kafka.tls.server_name"},
-		"unknown mechanism":        {func(c *Config) { c.Kafka.SASL = SASL{"gssapi", "u", "p"} }, "kafka.sasl.mechanism"},
-		"sasl without user":        {func(c *Config) { c.Kafka.SASL.Mechanism = "plain" }, "kafka.sasl.username kafka.sasl.password"},
-		"user without sasl":        {func(c *Config) { c.Kafka.SASL = SASL{"", "u", "p"} }, "kafka.sasl.username kafka.sasl.password"},
-		"batch of none":            {func(c *Config) { c.Consumer.BatchRecords = 0 }, "consumer.batch_records"},
-		"batch of few bytes":       {func(c *Config) { c.Consumer.BatchBytes = 1 }, "consumer.batch_bytes"},
-		"negative linger":          {func(c *Config) { c.Consumer.Linger = -1 }, "consumer.linger"},
-		"long fetch":               {func(c *Config) { c.Consumer.FetchMaxWait = time.Minute }, "consumer.fetch_max_wait"},
-		"short drain":              {func(c *Config) { c.Consumer.DrainTimeout = 0 }, "consumer.drain_timeout"},
-		"short stall":              {func(c *Config) { c.Consumer.StallWarning = 0 }, "consumer.stall_warning"},
-		"database of other kind":   {func(c *Config) { c.Database.URL = "mysql://h/d" }, "database.url"},
-		"database without a URL":   {func(c *Config) { c.Database.URL = "" }, "database.url"},
-		"one connection":           {func(c *Config) { c.Database.MaxConnections = 1 }, "database.max_connections"},
-		"retention of the window":  {func(c *Config) { c.Ledger.Retention = c.Ledger.LookBack }, "ledger.retention"},
-		"negative retention":       {func(c *Config) { c.Ledger.Retention = -1 }, "ledger.retention"},
-		"no partition ahead":       {func(c *Config) { c.Ledger.PartitionsAhead = 0 }, "ledger.partitions_ahead"},
-		"no look-back":             {func(c *Config) { c.Ledger.LookBack = 0 }, "ledger.look_back"},
-		"short half-life":          {func(c *Config) { c.Profiles.HalfLife = time.Minute }, "profiles.half_life"},
-		"small cache":              {func(c *Config) { c.Profiles.CacheBytes = 0 }, "profiles.cache_bytes"},
-		"negative time to live":    {func(c *Config) { c.Profiles.CacheTTL = -1 }, "profiles.cache_ttl"},
-		"refresh without interval": {func(c *Config) { c.Catalog.RefreshInterval = 0 }, "catalog.refresh_interval"},
-		"short hash":               {func(c *Config) { c.Model.SHA256 = "abc" }, "model.sha256"},
-		"reload without interval":  {func(c *Config) { c.Model.ReloadInterval = 0 }, "model.reload_interval"},
-		"params without interval":  {func(c *Config) { c.Scoring.ReloadInterval = 0 }, "scoring.reload_interval"},
-		"log level":                {func(c *Config) { c.Log.Level = "INFO" }, "log.level"},
-		"log format":               {func(c *Config) { c.Log.Format = "" }, "log.format"},
-		"no retention is allowed":  {func(c *Config) { c.Ledger.Retention = 0 }, ""},
-		"sasl is allowed":          {func(c *Config) { c.Kafka.SASL = SASL{"scram-sha-512", "u", "p"} }, ""},
-		"tls is allowed":           {func(c *Config) { c.Kafka.TLS = TLS{true, "ca.pem", "kafka"} }, ""},
-		"no linger is allowed":     {func(c *Config) { c.Consumer.Linger = 0 }, ""},
-		"no cache is allowed":      {func(c *Config) { c.Profiles.CacheTTL = 0 }, ""},
+		"no brokers":                {func(c *Config) { c.Kafka.Brokers = nil }, "kafka.brokers"},
+		"port 0":                    {func(c *Config) { c.Kafka.Brokers = []string{"h:0"} }, "kafka.brokers[0]"},
+		"topic with a space":        {func(c *Config) { c.Kafka.Topics.Feedback = "a b" }, "kafka.topics.feedback"},
+		"topic named twice":         {func(c *Config) { c.Kafka.Topics.Results = c.Kafka.Topics.Requests }, "kafka.topics.results"},
+		"no partitions":             {func(c *Config) { c.Kafka.Partitions = 0 }, "kafka.partitions"},
+		"replication factor 0":      {func(c *Config) { c.Kafka.ReplicationFactor = 0 }, "kafka.replication_factor"},
+		"short session":             {func(c *Config) { c.Kafka.SessionTimeout = time.Millisecond }, "kafka.session_timeout kafka.heartbeat_interval"},
+		"rare heartbeat":            {func(c *Config) { c.Kafka.HeartbeatInterval = 5 * time.Second }, "kafka.heartbeat_interval"},
+		"tls file without tls":      {func(c *Config) { c.Kafka.TLS.CAFile = "ca.pem" }, "kafka.tls.ca_file"},
+		"tls name without tls":      {func(c *Config) { c.Kafka.TLS.ServerName = "kafka" }, "kafka.tls.server_name"},
+		"unknown mechanism":         {func(c *Config) { c.Kafka.SASL = SASL{"gssapi", "u", "p"} }, "kafka.sasl.mechanism"},
+		"sasl without user":         {func(c *Config) { c.Kafka.SASL.Mechanism = "plain" }, "kafka.sasl.username kafka.sasl.password"},
+		"user without sasl":         {func(c *Config) { c.Kafka.SASL = SASL{"", "u", "p"} }, "kafka.sasl.username kafka.sasl.password"},
+		"batch of none":             {func(c *Config) { c.Consumer.BatchRecords = 0 }, "consumer.batch_records"},
+		"batch of few bytes":        {func(c *Config) { c.Consumer.BatchBytes = 1 }, "consumer.batch_bytes"},
+		"negative linger":           {func(c *Config) { c.Consumer.Linger = -1 }, "consumer.linger"},
+		"long fetch":                {func(c *Config) { c.Consumer.FetchMaxWait = time.Minute }, "consumer.fetch_max_wait"},
+		"short drain":               {func(c *Config) { c.Consumer.DrainTimeout = 0 }, "consumer.drain_timeout"},
+		"short stall":               {func(c *Config) { c.Consumer.StallWarning = 0 }, "consumer.stall_warning"},
+		"database of other kind":    {func(c *Config) { c.Database.URL = "mysql://h/d" }, "database.url"},
+		"database without a URL":    {func(c *Config) { c.Database.URL = "" }, "database.url"},
+		"one connection":            {func(c *Config) { c.Database.MaxConnections = 1 }, "database.max_connections"},
+		"retention of the window":   {func(c *Config) { c.Ledger.Retention = c.Ledger.LookBack }, "ledger.retention"},
+		"negative retention":        {func(c *Config) { c.Ledger.Retention = -1 }, "ledger.retention"},
+		"replays kept for a second": {func(c *Config) { c.Ledger.ReplayRetention = time.Second }, "ledger.replay_retention"},
+		"no partition ahead":        {func(c *Config) { c.Ledger.PartitionsAhead = 0 }, "ledger.partitions_ahead"},
+		"no look-back":              {func(c *Config) { c.Ledger.LookBack = 0 }, "ledger.look_back"},
+		"short half-life":           {func(c *Config) { c.Profiles.HalfLife = time.Minute }, "profiles.half_life"},
+		"small cache":               {func(c *Config) { c.Profiles.CacheBytes = 0 }, "profiles.cache_bytes"},
+		"negative time to live":     {func(c *Config) { c.Profiles.CacheTTL = -1 }, "profiles.cache_ttl"},
+		"refresh without interval":  {func(c *Config) { c.Catalog.RefreshInterval = 0 }, "catalog.refresh_interval"},
+		"short hash":                {func(c *Config) { c.Model.SHA256 = "abc" }, "model.sha256"},
+		"reload without interval":   {func(c *Config) { c.Model.ReloadInterval = 0 }, "model.reload_interval"},
+		"params without interval":   {func(c *Config) { c.Scoring.ReloadInterval = 0 }, "scoring.reload_interval"},
+		"log level":                 {func(c *Config) { c.Log.Level = "INFO" }, "log.level"},
+		"log format":                {func(c *Config) { c.Log.Format = "" }, "log.format"},
+		"no retention is allowed":   {func(c *Config) { c.Ledger.Retention = 0 }, ""},
+		"sasl is allowed":           {func(c *Config) { c.Kafka.SASL = SASL{"scram-sha-512", "u", "p"} }, ""},
+		"tls is allowed":            {func(c *Config) { c.Kafka.TLS = TLS{true, "ca.pem", "kafka"} }, ""},
+		"no linger is allowed":      {func(c *Config) { c.Consumer.Linger = 0 }, ""},
+		"no cache is allowed":       {func(c *Config) { c.Profiles.CacheTTL = 0 }, ""},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

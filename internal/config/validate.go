@@ -76,7 +76,11 @@ func (v *validation) kafka(k Kafka) {
 		"kafka.replication_factor", "%d is neither -1 (the broker's default) nor from 1 to 100", k.ReplicationFactor)
 	v.duration("kafka.session_timeout", k.SessionTimeout, time.Second, 30*time.Minute)
 	// A member is given up after three heartbeats are lost, never after one.
-	v.duration("kafka.heartbeat_interval", k.HeartbeatInterval, 100*time.Millisecond, max(k.SessionTimeout/3, 100*time.Millisecond))
+	const least = 100 * time.Millisecond
+	most := max(k.SessionTimeout/3, least)
+	v.check(least <= k.HeartbeatInterval && k.HeartbeatInterval <= most, "kafka.heartbeat_interval",
+		"%s is not from %s to %s, a third of kafka.session_timeout (%s); lower it, or raise that",
+		formatDuration(k.HeartbeatInterval), formatDuration(least), formatDuration(most), formatDuration(k.SessionTimeout))
 	// A request of a transaction is waited for ten seconds, and has to be able to come in time.
 	v.duration("kafka.transaction_timeout", k.TransactionTimeout, 10*time.Second, time.Hour)
 	v.tls(k.TLS)
@@ -155,6 +159,8 @@ func (v *validation) database(d Database) {
 func (v *validation) ledger(l Ledger) {
 	v.duration("ledger.look_back", l.LookBack, time.Minute, 30*day)
 	v.whole("ledger.partitions_ahead", l.PartitionsAhead, 1, 366)
+	v.check(l.ReplayRetention == 0 || l.ReplayRetention >= time.Hour, "ledger.replay_retention",
+		"%s is neither 0s (as long as decisions) nor 1h or longer", formatDuration(l.ReplayRetention))
 	// A request id is remembered by its row, so the row has to outlive the look-back window.
 	v.check(l.Retention == 0 || l.Retention > l.LookBack, "ledger.retention",
 		"%s is neither 0s (forever) nor longer than ledger.look_back (%s)",

@@ -5,11 +5,13 @@ import (
 	"time"
 )
 
-// Filter chooses letters. What is left empty chooses all; a letter must fit everything else.
+// Filter chooses letters. What is left empty chooses all; a letter must fit everything else. An empty reason, topic or
+// stage in a list is that of letters which have none.
 type Filter struct {
 	Reasons []string  // codes
 	Topics  []string  // that the events came from
 	Stages  []string  // where the fault was found
+	Open    bool      // those only that are not known to have been sent back; the letters come through an Audit then
 	Since   time.Time // of the letter's record, inclusive
 	Until   time.Time // exclusive
 	Key     string
@@ -43,7 +45,8 @@ func (f *Filter) Narrow(spans []Span) []Span {
 // Match reports whether a letter is chosen.
 func (f *Filter) Match(l *Letter) bool {
 	switch {
-	case len(f.Reasons) > 0 && !slices.Contains(f.Reasons, l.Reason),
+	case f.Open && l.SentBack,
+		len(f.Reasons) > 0 && !slices.Contains(f.Reasons, l.Reason),
 		len(f.Topics) > 0 && !slices.Contains(f.Topics, l.From.Topic),
 		len(f.Stages) > 0 && !slices.Contains(f.Stages, l.Stage),
 		l.At.Before(f.Since), !f.Until.IsZero() && !l.At.Before(f.Until),

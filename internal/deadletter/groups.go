@@ -13,6 +13,7 @@ type Group struct {
 	Reason, Stage, Topic string // Topic is where the events came from
 	Letters              int64
 	CameBack             int64 // of events that had been sent back before
+	SentBack             int64 // were sent back themselves, as far as the audit was asked
 	First, Last          time.Time
 	Example              schemas.Source // the place of the latest letter
 }
@@ -48,6 +49,9 @@ func (g *Groups) Add(l *Letter) {
 	one.Letters++
 	if l.Redrives > 0 {
 		one.CameBack++
+	}
+	if l.SentBack {
+		one.SentBack++
 	}
 	if l.At.Before(one.First) {
 		one.First = l.At

@@ -1,14 +1,13 @@
 package deadletter
 
 import (
-	"io"
+	"bytes"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/segmentio/kafka-go/protocol"
-
+	"recstream/consumer/committed"
 	"recstream/schemas"
 )
 
@@ -30,6 +29,7 @@ type Letter struct {
 	GivenUpAt time.Time // zero where the letter does not say
 	Omitted   int       // size of the record whose value was left out, in bytes; 0 is none
 	Redrives  int       // how often the event was sent back before
+	SentBack  bool      // this letter was sent back, as the audit has it; false where that was not asked
 
 	added []schemas.Header // what made it a letter
 }
@@ -45,35 +45,17 @@ var cloudEventHeaders = []string{
 	schemas.HeaderSpecVersion, schemas.HeaderID, schemas.HeaderType, schemas.HeaderSource, schemas.HeaderTime,
 }
 
-// newLetter reads a record of the topic of dead letters.
-func newLetter(topic string, partition int, r *protocol.Record) (*Letter, error) {
-	key, err := readBytes(r.Key)
-	if err != nil {
-		return nil, err
-	}
-	value, err := readBytes(r.Value)
-	if err != nil {
-		return nil, err
-	}
-	l := &Letter{Place: schemas.Source{Topic: topic, Partition: partition, Offset: r.Offset}, At: r.Time.UTC(), Key: key, Value: value}
+// newLetter copies a record of the topic of dead letters.
+func newLetter(topic string, partition int, r *committed.Record) *Letter {
+	l := &Letter{Place: schemas.Source{Topic: topic, Partition: partition, Offset: r.Offset}, At: r.Time,
+		Key: bytes.Clone(r.Key), Value: bytes.Clone(r.Value)}
 	all := make([]schemas.Header, len(r.Headers))
 	for i, h := range r.Headers {
-		all[i] = schemas.Header{Key: h.Key, Value: h.Value}
+		all[i] = schemas.Header{Key: h.Key, Value: bytes.Clone(h.Value)}
 	}
 	l.Headers, l.added = splitHeaders(all)
 	l.describe()
-	return l, nil
-}
-
-// readBytes returns a copy of b, nil for null.
-func readBytes(b protocol.Bytes) ([]byte, error) {
-	if b == nil {
-		return nil, nil
-	}
-	defer b.Close()
-	data := make([]byte, b.Len())
-	_, err := io.ReadFull(b, data)
-	return data, err
+	return l
 }
 
 // splitHeaders parts the event's own headers from those that made it a letter. The latter stand last, so that an

@@ -35,7 +35,7 @@ var meanings = map[string]Meaning{
 	schemas.CodeInvalidUTF8:    {"A string of the value is not UTF-8.", "Have the app encode its text as UTF-8; mend the value and send it back."},
 	schemas.CodeNestingTooDeep: {"Objects and arrays are nested deeper than any event has them.", askApp},
 	schemas.CodeDuplicateField: {"A field is there twice, so that it is not known which one counts.", askApp},
-	schemas.CodeUnknownField:   {"The event has a field that is not known: a slip of the pen, or an app newer than this program.", "Mend the name and send it back; or update this program and send it back as it is."},
+	schemas.CodeUnknownField:   {"The event has a field that is not known: a misspelt name, or an app newer than this program.", "Mend the name and send it back; or update this program and send it back as it is."},
 	schemas.CodeMissingField:   {"A field that every such event has is missing.", askApp},
 	schemas.CodeWrongType:      {"A field has another JSON type than it should.", askApp},
 	schemas.CodeUnknownValue:   {"A field has none of the values that it may have.", askApp},

@@ -34,10 +34,7 @@ func fetchOmitted(ctx context.Context, client *kafka.Client, l *Letter) (*Letter
 	if err != nil {
 		return nil, err
 	}
-	event, err := newLetter(l.From.Topic, l.From.Partition, r)
-	if err != nil {
-		return nil, err
-	}
+	event := newLetter(l.From.Topic, l.From.Partition, r)
 	whole := *l
 	whole.Key, whole.Value = event.Key, event.Value
 	whole.Headers = append(append([]schemas.Header{}, event.Headers...), event.added...) // of an event all are its own

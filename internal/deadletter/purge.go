@@ -21,9 +21,9 @@ type Purge struct {
 type Doomed struct {
 	Span    // from the first to the first that is kept
 	Letters int64
+	Open    int64 // of these are not known to have been sent back
 	Oldest  time.Time
 	Latest  time.Time
-	Groups  Groups
 }
 
 // Find reads which letters of a span are to go. Kafka deletes from the beginning of a partition on, so letters that
@@ -32,7 +32,11 @@ func (p *Purge) Find(ctx context.Context, s Span) (*Doomed, error) {
 	d := &Doomed{Span: s}
 	d.End = s.First
 	kept := false
-	err := p.Topic.Read(ctx, s, func(l *Letter) error {
+	audit, err := OpenAudit(ctx, p.Database, p.Topic.Name)
+	if err != nil {
+		return nil, err
+	}
+	err = p.Topic.Read(ctx, s, audit.Marked(ctx, func(l *Letter) error {
 		if !l.At.Before(p.OlderThan) {
 			kept, d.End = true, l.Place.Offset
 			return ErrEnough
@@ -44,9 +48,11 @@ func (p *Purge) Find(ctx context.Context, s Span) (*Doomed, error) {
 			d.Latest = l.At
 		}
 		d.Letters++
-		d.Groups.Add(l)
+		if !l.SentBack {
+			d.Open++
+		}
 		return nil
-	}, p.Read)
+	}), p.Read)
 	if !kept {
 		d.End = s.End // what is between letters are markers of transactions
 	}

@@ -34,7 +34,7 @@ type Redriver struct {
 	Actor, Why  string
 	Selection   string // all of the above that chooses, as text; see postgres.RedriveRun
 
-	Read func(offsets int64) // optional, told of the progress
+	Progress func(*Report) // optional, told how far the run is: when it begins, and after each fetch and each transaction
 
 	clock clock // that of the machine unless a test sets another
 }
@@ -74,6 +74,7 @@ type Skipped struct {
 // Report is what became of the letters that were chosen.
 type Report struct {
 	Run       postgres.RedriveRun // of a dry run nothing
+	Read      int64               // offsets of the spans that were passed
 	Settled   int                 // letters that an earlier run had on its way, of which it is known now whether they were sent
 	Uncertain int                 // those of which it can never be known
 	Chosen    int64
@@ -172,16 +173,25 @@ func (d *redriving) takeOver(ctx context.Context) error {
 }
 
 func (d *redriving) run(ctx context.Context, spans []Span) error {
+	sent, err := d.sentBefore(ctx)
+	if err != nil {
+		return err
+	}
+	d.tell(0)
+	before := int64(0)
 	for _, s := range spans {
-		visit := func(l *Letter) error {
+		visit := sent.Marked(ctx, func(l *Letter) error {
 			if d.room() <= 0 {
 				return ErrEnough
 			}
+			d.report.Read = before + l.Place.Offset - s.First
 			return d.consider(ctx, l)
-		}
-		if err := d.Topic.Read(ctx, s, visit, d.Read); err != nil {
+		})
+		if err := d.Topic.Read(ctx, s, visit, d.tell); err != nil {
 			return err
 		}
+		before += s.End - s.First
+		d.report.Read = before
 		if err := d.flush(ctx); err != nil { // before the next partition: the letters of one are looked up together
 			return err
 		}
@@ -190,6 +200,21 @@ func (d *redriving) run(ctx context.Context, spans []Span) error {
 		return nil
 	}
 	return d.audit.Finish(ctx)
+}
+
+// sentBefore returns the audit where the filter needs it, else nil.
+func (d *redriving) sentBefore(ctx context.Context) (*Audit, error) {
+	if !d.Filter.Open {
+		return nil, nil
+	}
+	return OpenAudit(ctx, d.Database, d.Topic.Name)
+}
+
+// tell says how far the run is; the report has the offsets too.
+func (d *redriving) tell(int64) {
+	if d.Progress != nil {
+		d.Progress(&d.report)
+	}
 }
 
 // room is how many letters may still be sent, those that wait included.

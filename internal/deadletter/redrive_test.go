@@ -49,7 +49,7 @@ func TestRateIsABound(t *testing.T) {
 	}
 	r.Rate = 100
 	now := time.Unix(1_800_000_000, 0)
-	r.Read = func(int64) { now = now.Add(time.Minute) }
+	r.Progress = func(*Report) { now = now.Add(time.Minute) }
 	var waits []time.Duration
 	r.clock = clock{func() time.Time { return now }, func(_ context.Context, due time.Time) error {
 		waits = append(waits, due.Sub(now))
@@ -125,7 +125,11 @@ func TestOldRunsAreNotContinued(t *testing.T) {
 func (b *bench) interrupt(t *testing.T, r *Redriver) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	r.Read = func(int64) { cancel() }
+	r.Progress = func(report *Report) {
+		if report.Read > 0 {
+			cancel()
+		}
+	}
 	if report, err := r.Run(ctx, spansOf(t, r)); !errors.Is(err, context.Canceled) || report.Sent != 5 {
 		t.Errorf("sent %d, error %v", report.Sent, err)
 	}

@@ -19,14 +19,17 @@ func (d *redriving) flush(ctx context.Context) error {
 	if len(batch) == 0 {
 		return ctx.Err()
 	}
+	send := d.deliver
 	if d.audit == nil {
-		return d.wouldSend(ctx, batch)
+		send = d.wouldSend
 	}
 	before := d.report.Sent
-	if err := d.deliver(ctx, batch); err != nil {
+	err := send(ctx, batch)
+	d.tell(0)
+	if err != nil {
 		return err
 	}
-	if sent := d.report.Sent - before; d.Rate > 0 && sent > 0 {
+	if sent := d.report.Sent - before; d.audit != nil && d.Rate > 0 && sent > 0 {
 		return d.clock.until(ctx, d.pace.after(sent, d.clock.now()))
 	}
 	return ctx.Err()

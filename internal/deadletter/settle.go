@@ -90,7 +90,6 @@ func findIDs(ctx context.Context, source committed.Partition, offset, end int64,
 					found.State, found.To.Offset = postgres.RedriveSent, r.Offset
 				}
 			}
-			committed.Discard(r)
 		}
 		offset = records.Next()
 	}

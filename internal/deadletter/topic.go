@@ -186,30 +186,10 @@ func readOnce(ctx context.Context, source committed.Partition, offset, end int64
 			return offset, err
 		}
 		if r.Offset >= end {
-			committed.Discard(r)
 			return end, nil
 		}
-		letter, err := newLetter(source.Topic, source.Number, r)
-		if err != nil {
-			return offset, err
-		}
-		if err := visit(letter); err != nil {
+		if err := visit(newLetter(source.Topic, source.Number, r)); err != nil {
 			return offset, err
 		}
 	}
-}
-
-// At returns the letter at a place, nil where there is none (any more).
-func (t Topic) At(ctx context.Context, partition int, offset int64) (letter *Letter, err error) {
-	s, err := t.span(ctx, partition, time.Time{})
-	if err != nil || offset < s.First || offset >= s.End {
-		return nil, err
-	}
-	err = t.Read(ctx, Span{partition, offset, s.End}, func(l *Letter) error {
-		if l.Place.Offset == offset {
-			letter = l
-		}
-		return ErrEnough
-	}, nil)
-	return letter, err
 }

@@ -43,10 +43,8 @@ func (s *stack) committedEvents(t *testing.T) (list []kafka.Message) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					m := kafka.Message{Topic: topic, Partition: p, Offset: r.Offset}
-					m.Headers = append(m.Headers, r.Headers...)
-					m.Key, _ = io.ReadAll(r.Key)
-					committed.Discard(r)
+					m := message(p, r)
+					m.Topic = topic
 					if header(m, "dlq_redrive_id") != "" {
 						back = append(back, m)
 					} else {

@@ -72,6 +72,7 @@ type Status struct {
 	Instance       string         `json:"instance"` // host and process id
 	Version        string         `json:"version"`
 	StartedAt      time.Time      `json:"started_at"`
+	Delivery       string         `json:"delivery"` // exactly_once or at_least_once
 	Ready          bool           `json:"ready"`
 	Checks         []Check        `json:"checks"`
 	ConfigVersion  string         `json:"config_version"`

@@ -130,7 +130,7 @@ type house struct {
 func (h *house) Status(context.Context) Status {
 	ref := ModelRef{"films", "3", strings.Repeat("ab", 32)}
 	since := exampleTime
-	return Status{Instance: "host/1", Version: "v1", StartedAt: exampleTime, ConfigVersion: "c0ffee", CatalogVersion: 7, Items: 2,
+	return Status{Instance: "host/1", Version: "v1", StartedAt: exampleTime, Delivery: "exactly_once", ConfigVersion: "c0ffee", CatalogVersion: 7, Items: 2,
 		Models:     []ServingModel{{ModelRef: ref, Method: "leaves", Bytes: 100}},
 		Tiers:      []Tier{{Tier: "model", Model: &ref, State: "open", Since: &since, Reason: "panic"}, {Tier: "basic", State: "closed"}},
 		Partitions: []Partition{{Topic: "requests", Partition: 1, Committed: 5, End: 9, Lag: 4}}}

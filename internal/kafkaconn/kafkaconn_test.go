@@ -87,6 +87,41 @@ func TestEnsureTopicsNotAllowed(t *testing.T) {
 	}
 }
 
+func TestEnsureTopicLike(t *testing.T) {
+	k := start(t, kfake.SeedTopics(5, "recommendation.results"), kfake.SeedTopics(2, "there"))
+	off := k
+	off.CreateTopics = false
+	many := k
+	many.ReplicationFactor = 9 // of one broker
+	tests := []struct {
+		name, topic, like string
+		k                 config.Kafka
+		created, has      int
+		err               string
+	}{
+		{"there", "there", k.Topics.Results, k, 0, 2, ""},
+		{"not allowed", "trial", k.Topics.Results, off, 0, 0, "topic trial is missing; create it or set kafka.create_topics: true"},
+		{"missing", "trial", k.Topics.Results, k, 5, 5, ""},
+		{"made before", "trial", k.Topics.Results, off, 0, 5, ""},
+		{"like one that is missing", "another", k.Topics.Requests, k, k.Partitions, k.Partitions, ""},
+		{"refused", "a-third", k.Topics.Results, many, 0, 0, "create topic a-third: "},
+	}
+	for _, test := range tests { // in this order
+		t.Run(test.name, func(t *testing.T) {
+			created, err := EnsureTopicLike(within(t), newClient(t, k), test.k, test.topic, test.like)
+			if created != test.created || (err != nil) != (test.err != "") || err != nil && !strings.Contains(err.Error(), test.err) {
+				t.Errorf("created with %d partitions, error %v; want %d, %q", created, err, test.created, test.err)
+			}
+			if test.err != "" {
+				return
+			}
+			if has, err := partitionsOf(within(t), newClient(t, k), k, test.topic); err != nil || has != test.has {
+				t.Errorf("it has %d partitions (%v), want %d", has, err, test.has)
+			}
+		})
+	}
+}
+
 func TestNoBroker(t *testing.T) {
 	k := config.Default().Kafka
 	k.Brokers = []string{"127.0.0.1:1"}

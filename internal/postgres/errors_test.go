@@ -71,8 +71,8 @@ var operations = map[string]func(context.Context, *Database) error{
 		_, _, err := db.MaintainPartitions(ctx, noon, Partitions{})
 		return err
 	},
-	"set fence": func(ctx context.Context, db *Database) error {
-		return NewLedger(db, group, twoDay).SetFence(ctx, topic, 0, 0)
+	"move fence": func(ctx context.Context, db *Database) error {
+		return NewLedger(db, group, twoDay).MoveFence(ctx, topic, 0, -1, 0)
 	},
 	"fence": func(ctx context.Context, db *Database) error {
 		_, _, err := NewLedger(db, group, twoDay).Fence(ctx, topic, 0)

@@ -41,7 +41,7 @@ func newFeedbackLedger(t testing.TB, db *Database, apply func(*schemas.Profile, 
 	t.Helper()
 	l := NewFeedbackLedger(db, feedbackGroup, apply, liking, tenDays)
 	for partition := range 4 {
-		must(t, l.SetFence(deadline(t), feedbackTopic, partition, 0))
+		must(t, l.MoveFence(deadline(t), feedbackTopic, partition, -1, 0))
 	}
 	for _, day := range days {
 		for _, table := range []string{tableOutcomes, tableProfileVersions} {

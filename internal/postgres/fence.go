@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"recstream/schemas"
 )
@@ -30,25 +31,39 @@ func (f fences) Fence(ctx context.Context, topic string, partition int) (next in
 	return next, err == nil, wrapf(err, "read fence of %s/%d", topic, partition)
 }
 
-// SetFence puts the fence of a partition at an offset, whatever it was.
-func (f fences) SetFence(ctx context.Context, topic string, partition int, offset int64) error {
+// MoveFence moves the fence of a partition that was found at an offset, or makes it where there was none, for which
+// from is negative. The error is ErrFenced where it stands elsewhere by now.
+func (f fences) MoveFence(ctx context.Context, topic string, partition int, from, to int64) error {
 	ctx, cancel := context.WithTimeout(ctx, f.db.timeout)
 	defer cancel()
-	_, err := f.db.pool.Exec(ctx,
-		`INSERT INTO stream_offsets (group_name, topic, partition, next_offset) VALUES ($1, $2, $3, $4)
-		 ON CONFLICT (group_name, topic, partition) DO UPDATE SET next_offset = $4, updated_at = now()`,
-		f.group, topic, partition, offset)
-	return wrapf(err, "set fence of %s/%d", topic, partition)
+	var moved pgconn.CommandTag
+	var err error
+	if from < 0 {
+		moved, err = f.db.pool.Exec(ctx,
+			`INSERT INTO stream_offsets (group_name, topic, partition, next_offset) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`,
+			f.group, topic, partition, to)
+	} else {
+		moved, err = f.db.pool.Exec(ctx, moveFence, f.group, topic, partition, from, to)
+	}
+	if err == nil && moved.RowsAffected() == 0 {
+		err = ErrFenced
+	}
+	return wrapf(err, "move fence of %s/%d", topic, partition)
 }
 
-// NoteGap keeps a record of events that were passed over. A gap that is known already is left as it is.
-func (f fences) NoteGap(ctx context.Context, g schemas.Gap) error {
+// moveFence moves a fence that stands where it is believed to.
+const moveFence = `UPDATE stream_offsets SET next_offset = $5, updated_at = now()
+	WHERE group_name = $1 AND topic = $2 AND partition = $3 AND next_offset = $4`
+
+// NoteGap keeps a record of events that were passed over, and reports whether it is new. One that is known already is
+// left as it is.
+func (f fences) NoteGap(ctx context.Context, g schemas.Gap) (isNew bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, f.db.timeout)
 	defer cancel()
-	_, err := f.db.pool.Exec(ctx,
+	noted, err := f.db.pool.Exec(ctx,
 		`INSERT INTO stream_gaps (group_name, topic, partition, from_offset, to_offset, reason) VALUES ($1, $2, $3, $4, $5, $6)
 		 ON CONFLICT DO NOTHING`, f.group, g.Topic, g.Partition, g.From, g.To, g.Reason)
-	return wrapf(err, "note gap of %s/%d", g.Topic, g.Partition)
+	return err == nil && noted.RowsAffected() > 0, wrapf(err, "note gap of %s/%d", g.Topic, g.Partition)
 }
 
 // fenceMove takes the fence of a partition from one offset to another, not below it.
@@ -65,10 +80,7 @@ func (f fences) begin(ctx context.Context, conn *pgx.Conn, m fenceMove) (pgx.Tx,
 	if err != nil {
 		return nil, err
 	}
-	moved, err := tx.Exec(ctx,
-		`UPDATE stream_offsets SET next_offset = $5, updated_at = now()
-		 WHERE group_name = $1 AND topic = $2 AND partition = $3 AND next_offset = $4`,
-		f.group, m.topic, m.partition, m.from, m.next)
+	moved, err := tx.Exec(ctx, moveFence, f.group, m.topic, m.partition, m.from, m.next)
 	if err == nil && moved.RowsAffected() == 0 {
 		err = ErrFenced
 	}

@@ -22,11 +22,16 @@ func TestFence(t *testing.T) {
 	if _, ok, err := l.Fence(deadline(t), topic, 0); ok || err != nil {
 		t.Errorf("a fence that was never set: ok %t, error %v", ok, err)
 	}
-	for _, offset := range []int64{5, 3} {
-		must(t, l.SetFence(deadline(t), topic, 0, offset))
+	for _, step := range []struct {
+		from, to, want int64
+		moved          bool
+	}{{0, 7, -1, false}, {-1, 5, 5, true}, {-1, 9, 5, false}, {4, 9, 5, false}, {5, 3, 3, true}} {
+		if err := l.MoveFence(deadline(t), topic, 0, step.from, step.to); errors.Is(err, ErrFenced) == step.moved || err != nil && !transient(err) {
+			t.Errorf("from %d to %d: %v", step.from, step.to, err)
+		}
 		f, ok, err := l.Fence(deadline(t), topic, 0)
-		if f != offset || !ok || err != nil {
-			t.Errorf("fence %d, ok %t, error %v; want %d", f, ok, err, offset)
+		if ok != (step.want >= 0) || ok && f != step.want || err != nil {
+			t.Errorf("from %d to %d: fence %d, ok %t, error %v; want %d", step.from, step.to, f, ok, err, step.want)
 		}
 	}
 	must(t, l.Record(deadline(t), schemas.Batch{Topic: topic, From: 3, Next: 9}))
@@ -47,8 +52,11 @@ func TestFence(t *testing.T) {
 func TestGapIsNotedOnce(t *testing.T) {
 	db := newDatabase(t)
 	l := NewLedger(db, group, twoDay)
-	for range 2 {
-		must(t, l.NoteGap(deadline(t), schemas.Gap{Topic: topic, Partition: 3, From: 5, To: 9, Reason: schemas.GapRetention}))
+	for _, want := range []bool{true, false} {
+		isNew, err := l.NoteGap(deadline(t), schemas.Gap{Topic: topic, Partition: 3, From: 5, To: 9, Reason: schemas.GapRetention})
+		if isNew != want || err != nil {
+			t.Errorf("a gap that is new: %t, %v; want %t", isNew, err, want)
+		}
 	}
 	var n, lost int
 	must(t, db.Pool().QueryRow(deadline(t), `SELECT count(*), sum(to_offset - from_offset) FROM stream_gaps

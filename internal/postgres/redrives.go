@@ -198,6 +198,26 @@ func (db *Database) RedrivesOf(ctx context.Context, topic string, partition int,
 	return list, wrap("read redrives", err)
 }
 
+// SentLetter is a dead letter that was sent back: where it stands in its partition, and the time of its record.
+type SentLetter struct {
+	Offset int64
+	At     time.Time
+}
+
+const selectSentLetters = `SELECT DISTINCT letter_offset, letter_at FROM redrives
+	WHERE letter_topic = $1 AND letter_partition = $2 AND letter_offset >= $3 AND state = 'sent'
+	ORDER BY letter_offset, letter_at LIMIT $4`
+
+// SentLetters returns the letters of a topic's partition that were sent back, from an offset on, in order and at most
+// limit. Those that are on their way, and those of which it is not known, are not among them.
+func (db *Database) SentLetters(ctx context.Context, topic string, partition int, from int64, limit int) ([]SentLetter, error) {
+	ctx, cancel := context.WithTimeout(ctx, db.timeout)
+	defer cancel()
+	rows, _ := db.pool.Query(ctx, selectSentLetters, topic, partition, from, limit) // CollectRows has its error
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[SentLetter])
+	return list, wrap("read redrives", err)
+}
+
 func scanRedrive(row pgx.CollectableRow) (d Redrive, err error) {
 	err = row.Scan(&d.ID, &d.Run, &d.Letter.Topic, &d.Letter.Partition, &d.Letter.Offset, &d.LetterAt, &d.Reason,
 		&d.From.Topic, &d.From.Partition, &d.From.Offset, &d.RequestID, &d.Mended, &d.Redrives,

@@ -240,6 +240,36 @@ func (db *Database) DeleteReplay(ctx context.Context, run int32, progress func(d
 	}))
 }
 
+// expiredReplays lists replays that nobody has worked on of late. One that was killed is still called running.
+const expiredReplays = `SELECT run_id FROM replays r WHERE created_at < $1 AND (state <> 'running' OR NOT EXISTS (
+	SELECT FROM replay_partitions p WHERE p.run_id = r.run_id AND p.updated_at >= $1)) ORDER BY run_id`
+
+// DropReplays deletes the replays that were created before then and do not run any more, with all their rows, and
+// returns their numbers. Several may do so at once; a call that was cut off is called again.
+func (db *Database) DropReplays(ctx context.Context, before time.Time) (dropped []int32, err error) {
+	var expired []int32
+	err = db.patiently(ctx, func(ctx context.Context) error {
+		rows, _ := db.pool.Query(ctx, expiredReplays, before) // its error is that of the rows
+		expired, err = pgx.CollectRows(rows, pgx.RowTo[int32])
+		return err
+	})
+	if err != nil {
+		return nil, wrap("look for old replays", err)
+	}
+	for _, run := range expired {
+		if err := db.CancelReplay(ctx, run); err != nil && !errors.Is(err, ErrReplayOver) && !errors.Is(err, ErrNoReplay) {
+			return dropped, err
+		}
+		switch _, err := db.DeleteReplay(ctx, run, func(int64) {}); {
+		case err == nil:
+			dropped = append(dropped, run)
+		case !errors.Is(err, ErrNoReplay): // somebody else was quicker
+			return dropped, err
+		}
+	}
+	return dropped, nil
+}
+
 // patiently gives a statement that may read much the time for it.
 func (db *Database) patiently(ctx context.Context, do func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*db.timeout)

@@ -58,6 +58,32 @@ func TestReplayKeepsDecisionsApart(t *testing.T) {
 	}
 }
 
+// Who counts recommendations counts live traffic, and finds what a replay decided beside it, under the same columns.
+func TestReplayStaysOutOfRecommendations(t *testing.T) {
+	db := newDatabase(t)
+	l := newLedger(t, db, noon)
+	r := newReplay(t, db)
+	live, replayed := decision("a", noon), decision("a", noon)
+	live.Items, replayed.Items = []schemas.ScoredItem{{ItemID: "x"}, {ItemID: "y"}}, []schemas.ScoredItem{{ItemID: "y"}}
+	must(t, l.Record(deadline(t), batchOf(0, live)))
+	must(t, db.RecordReplay(deadline(t), replayBatch(r, replayed)))
+	for view, want := range map[string][]string{"recommendations": {"0 a 1 x", "0 a 2 y"}, "replay_recommendations": {fmt.Sprintf("%d a 1 y", r.RunID)}} {
+		got := queryRows[string](t, db, `SELECT concat_ws(' ', run_id, request_id, rank, item_id) FROM `+view+` ORDER BY rank`)
+		if !slices.Equal(got, want) {
+			t.Errorf("%s has %q, want %q", view, got, want)
+		}
+	}
+	_, err := db.Pool().Exec(deadline(t), `SELECT * FROM recommendations UNION ALL SELECT * FROM replay_recommendations`)
+	must(t, err)
+	// The view of the version before, which has the runs together, comes back and goes again.
+	migrateDown(t, db, 10)
+	if n := queryRows[int](t, db, `SELECT count(*) FROM recommendations`)[0]; n != 3 {
+		t.Errorf("the version before has %d rows, want those of all runs", n)
+	}
+	_, err = db.Migrate(deadline(t))
+	must(t, err)
+}
+
 func models(t *testing.T, db *Database) []schemas.ModelRef {
 	t.Helper()
 	ref := schemas.ModelRef{Name: "films", Version: "1", SHA256: "ab"}
@@ -139,6 +165,43 @@ func TestReplayIsDeletedInParts(t *testing.T) {
 	}
 	if _, err := db.Replay(deadline(t), r.RunID); !errors.Is(err, ErrNoReplay) {
 		t.Errorf("the replay is there still: %v", err)
+	}
+}
+
+// Replays go when they are old and nobody works on them: those that are done, paused, cancelled or were killed.
+func TestOldReplaysAreDropped(t *testing.T) {
+	db := newDatabase(t)
+	l := newLedger(t, db, noon)
+	ctx := deadline(t)
+	must(t, l.Record(ctx, batchOf(0, decision("a", noon))))
+	runs := map[string]*Replay{}
+	for _, name := range []string{"done", "paused", "cancelled", "killed", "running", "young"} {
+		r := newReplay(t, db)
+		runs[name] = r
+		must(t, db.RecordReplay(ctx, replayBatch(r, decision("a", noon))))
+		execute(t, db, `UPDATE replay_partitions SET updated_at = $2 WHERE run_id = $1`, r.RunID, noon)
+	}
+	must(t, db.FinishReplay(ctx, runs["done"].RunID, "me", []byte(`{}`), nil))
+	must(t, db.PauseReplay(ctx, runs["paused"].RunID, ""))
+	must(t, db.CancelReplay(ctx, runs["cancelled"].RunID))
+	must(t, db.PauseReplay(ctx, runs["young"].RunID, ""))
+	execute(t, db, `UPDATE replay_partitions SET updated_at = $2 WHERE run_id = $1 AND partition = 0`, runs["running"].RunID, noon.Add(2*time.Hour))
+	execute(t, db, `UPDATE replays SET created_at = $2 WHERE run_id = $1`, runs["young"].RunID, noon.Add(2*time.Hour))
+
+	if dropped, err := db.DropReplays(ctx, noon); err != nil || dropped != nil {
+		t.Errorf("dropped %v (%v) of those that are not older", dropped, err)
+	}
+	dropped, err := db.DropReplays(ctx, noon.Add(time.Hour))
+	want := []int32{runs["done"].RunID, runs["paused"].RunID, runs["cancelled"].RunID, runs["killed"].RunID}
+	if err != nil || !slices.Equal(dropped, want) {
+		t.Errorf("dropped %v (%v), want %v", dropped, err, want)
+	}
+	left := queryRows[int32](t, db, `SELECT run_id FROM decisions ORDER BY run_id`)
+	if want := []int32{LiveRun, runs["running"].RunID, runs["young"].RunID}; !slices.Equal(left, want) {
+		t.Errorf("rows of %v are left, want those of %v", left, want)
+	}
+	if again, err := db.DropReplays(ctx, noon.Add(time.Hour)); err != nil || again != nil {
+		t.Errorf("dropped %v (%v) once more", again, err)
 	}
 }
 

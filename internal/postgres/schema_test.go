@@ -306,6 +306,6 @@ func TestPlainUserMigrates(t *testing.T) {
 	if _, _, err := db.MaintainPartitions(deadline(t), noon, Partitions{Ahead: 1, Retention: 1}); err != nil {
 		t.Errorf("the plain user maintains partitions: %v", err)
 	}
-	must(t, NewLedger(db, group, twoDay).SetFence(deadline(t), topic, 0, 0))
+	must(t, NewLedger(db, group, twoDay).MoveFence(deadline(t), topic, 0, -1, 0))
 	must(t, NewLedger(db, group, twoDay).Record(deadline(t), batchOf(0, decision("r", noon))))
 }

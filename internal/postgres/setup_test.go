@@ -97,7 +97,7 @@ func newLedger(t testing.TB, db *Database, days ...time.Time) *Ledger {
 	t.Helper()
 	l := NewLedger(db, group, twoDay)
 	for partition := range 4 {
-		must(t, l.SetFence(deadline(t), topic, partition, 0))
+		must(t, l.MoveFence(deadline(t), topic, partition, -1, 0))
 	}
 	for _, day := range days {
 		_, err := db.createPartition(deadline(t), tableDecisions, day)

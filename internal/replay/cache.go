@@ -42,7 +42,8 @@ func (c *cache[K, V]) get(ctx context.Context, key K) (V, error) {
 	case <-e.made:
 		return e.value, e.err
 	case <-ctx.Done():
-		return e.value, ctx.Err()
+		var none V // another goroutine may be writing the entry's
+		return none, ctx.Err()
 	}
 }
 

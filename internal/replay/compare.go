@@ -49,7 +49,10 @@ func (c *comparison) causes() []string {
 }
 
 // comparer compares decisions, in buffers of its own.
-type comparer struct{ live, replayed []byte }
+type comparer struct {
+	trial          bool // the replayed decisions are of a plan that evaluates
+	live, replayed []byte
+}
 
 // compare compares a replayed decision with the live one. The difference of each item's scores is added to scores.
 func (c *comparer) compare(live, replayed *schemas.Decision, scores *Sketch) comparison {
@@ -112,12 +115,30 @@ func overlapsOf(a, b []schemas.ScoredItem) (o overlaps) {
 func (c *comparer) sameBytes(live, replayed *schemas.Decision) bool {
 	timed := *replayed
 	timed.ScoredAt, timed.QueueTime, timed.ScoreTime, timed.Source = live.ScoredAt, live.QueueTime, live.ScoreTime, live.Source
+	if c.trial {
+		takeUntried(&timed, live)
+	}
 	c.live, c.replayed = schemas.AppendResult(c.live[:0], live), schemas.AppendResult(c.replayed[:0], &timed)
 	return bytes.Equal(c.live, c.replayed) && live.Considered == replayed.Considered && live.Context == replayed.Context &&
-		live.RequestedAt.Equal(replayed.RequestedAt) && slices.Equal(live.ColdStart, replayed.ColdStart) &&
+		live.RequestedAt.Equal(replayed.RequestedAt) && slices.Equal(live.ColdStart, timed.ColdStart) &&
 		slices.EqualFunc(live.UserFeatures, replayed.UserFeatures, sameNumber) &&
 		slices.EqualFunc(live.PairFeatures, replayed.PairFeatures, sameNumber) &&
 		slices.EqualFunc(live.Items, replayed.Items, sameTerms) && sameExplanation(live.Explanation, replayed.Explanation)
+}
+
+// takeUntried gives a trial's decision what no trial can have, as live has it: the experiment, since none assigns
+// anybody, and that nobody knew the user. Live looks for a user's profile where any model of an experiment needs it, a
+// trial where its own does.
+func takeUntried(d, live *schemas.Decision) {
+	d.Experiment = live.Experiment
+	if slices.Equal(withoutUser(d.ColdStart), withoutUser(live.ColdStart)) {
+		d.ColdStart = live.ColdStart
+	}
+}
+
+// withoutUser returns the codes of a cold start without that of the user.
+func withoutUser(codes []schemas.ColdStart) []schemas.ColdStart {
+	return slices.DeleteFunc(slices.Clone(codes), func(code schemas.ColdStart) bool { return code == schemas.ColdUnknownUser })
 }
 
 // sameNumber compares to the bit; all that is missing is alike.

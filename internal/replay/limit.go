@@ -16,17 +16,21 @@ type limiter struct {
 	due time.Time // when what is taken next may begin
 }
 
-// take waits until n may begin.
+// take waits until n may begin. What may begin at once is not stopped by the end of ctx.
 func (l *limiter) take(ctx context.Context, n int) error {
 	if l.rate <= 0 || n == 0 {
-		return ctx.Err()
+		return nil
 	}
 	l.mu.Lock()
 	begin := l.due
-	if now := time.Now(); begin.Before(now) {
+	now := time.Now()
+	if begin.Before(now) {
 		begin = now // what was not used is not made up for
 	}
 	l.due = begin.Add(time.Duration(float64(n) / l.rate * float64(time.Second)))
 	l.mu.Unlock()
+	if begin.Equal(now) {
+		return nil
+	}
 	return wait.Until(ctx, begin)
 }

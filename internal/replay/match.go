@@ -110,6 +110,14 @@ func liveOf(e *event, found []*schemas.Decision) (live *schemas.Decision, repeat
 	return live, live == nil && len(found) > 0
 }
 
+// ownOf returns a live decision if it is on that very event, else nil.
+func ownOf(e *event, live *schemas.Decision) *schemas.Decision {
+	if live != nil && live.Source != e.message.Source {
+		return nil
+	}
+	return live
+}
+
 // match sorts the batch's events: it counts those that are not decided again, and leaves the others in w.jobs.
 func (w *worker) match(b *batch, found map[string][]*schemas.Decision) {
 	w.jobs = w.jobs[:0]
@@ -117,13 +125,14 @@ func (w *worker) match(b *batch, found map[string][]*schemas.Decision) {
 		e := &w.reader.events[i]
 		b.figures.Read++
 		live, repeated := liveOf(e, found[e.request.RequestID])
-		if e.refused != "" && (live == nil || live.Source != e.message.Source) {
-			countCode(&b.figures.Rejected, e.refused)
-			continue
+		if e.refused != "" {
+			live, repeated = ownOf(e, live), false // it was answered with nobody's decision
 		}
 		switch {
 		case !w.filter.takesRequest(&e.request) || !repeated && !w.filter.takesLive(live):
 			b.figures.Filtered++
+		case e.refused != "" && live == nil:
+			countCode(&b.figures.Rejected, e.refused)
 		case e.refused != "":
 			b.fail(e, live, CauseRefused)
 		case repeated || b.has(e.request.RequestID) && (live == nil || live.Source.Topic != e.message.Topic):

@@ -14,9 +14,10 @@ type Plan struct {
 	Config   string   `json:"config_version,omitempty"` // of scoring parameters that count instead of theirs
 	Features Features `json:"features"`
 	Catalog  Catalog  `json:"catalog"`
-	Present  State    `json:"present"`        // what was in force when the replay was created
-	Emit     string   `json:"emit,omitempty"` // topic of the results; "" emits nothing
-	Rate     float64  `json:"rate"`           // requests a second at the most; 0 is no limit
+	Present  State    `json:"present"`         // what was in force when the replay was created
+	Emit     string   `json:"emit,omitempty"`  // topic of the results; "" emits nothing
+	Rate     float64  `json:"rate"`            // requests a second at the most; 0 is no limit
+	Limits   Limits   `json:"limits,omitzero"` // of the report
 }
 
 // Ref is a schemas.ModelRef as plans and reports write it. The zero value is no model.

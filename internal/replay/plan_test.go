@@ -83,21 +83,23 @@ func TestLimits(t *testing.T) {
 	f.group(Group{}).merge(&Counts{Compared: 10, Identical: 8, Overlap: [4]int64{9 * overlapUnit}})
 	countCode(&f.Irreproducible, "x")
 	report := newReport(&row, &Plan{}, &f)
-	none := Limits{-1, -1, -1}
+	n := func(n int64) *int64 { return &n }
+	least := func(v float64) *float64 { return &v }
+	none := Limits{}
 	tests := map[string]struct {
 		limits Limits
 		report *Report
 		want   int
 	}{
 		"none":           {none, report, 0},
-		"all kept":       {Limits{2, 1, 0.9}, report, 0},
-		"differing":      {Limits{1, -1, -1}, report, 1},
-		"irreproducible": {Limits{-1, 0, -1}, report, 1},
-		"lost":           {Limits{-1, 0, -1}, newReport(&row, &Plan{}, &Figures{Lost: 1}), 2},
-		"overlap":        {Limits{-1, -1, 0.91}, report, 1},
-		"all":            {Limits{0, 0, 1}, report, 3},
-		"of nothing":     {Limits{0, 0, 0}, newReport(&row, &Plan{}, &Figures{}), 1},
-		"one of nothing": {Limits{0, -1, -1}, newReport(&row, &Plan{}, &Figures{Read: 9, Filtered: 9}), 1},
+		"all kept":       {Limits{n(2), n(1), least(0.9)}, report, 0},
+		"differing":      {Limits{Differing: n(1)}, report, 1},
+		"irreproducible": {Limits{Irreproducible: n(0)}, report, 1},
+		"lost":           {Limits{Irreproducible: n(0)}, newReport(&row, &Plan{}, &Figures{Lost: 1}), 2},
+		"overlap":        {Limits{Overlap: least(0.91)}, report, 1},
+		"all":            {Limits{n(0), n(0), least(1)}, report, 3},
+		"of nothing":     {Limits{n(0), n(0), least(0)}, newReport(&row, &Plan{}, &Figures{}), 1},
+		"one of nothing": {Limits{Differing: n(0)}, newReport(&row, &Plan{}, &Figures{Read: 9, Filtered: 9}), 1},
 		"none of it":     {none, newReport(&row, &Plan{}, &Figures{Read: 9, Filtered: 9}), 0},
 	}
 	for name, test := range tests {
@@ -106,6 +108,26 @@ func TestLimits(t *testing.T) {
 				t.Errorf("exceeded %q, want %d", got, test.want)
 			}
 		})
+	}
+}
+
+// Limits are kept with the plan, those that are given anew count in their place, and none are none.
+func TestLimitsAreKept(t *testing.T) {
+	zero, one, half := int64(0), int64(1), 0.5
+	text, err := json.Marshal(Plan{Limits: Limits{Differing: &zero, Overlap: &half}})
+	if err != nil || !strings.Contains(string(text), `"limits":{"max_differing":0,"min_overlap":0.5}`) {
+		t.Fatalf("stored as %s (%v)", text, err)
+	}
+	var stored Plan
+	if err := json.Unmarshal(text, &stored); err != nil {
+		t.Fatal(err)
+	}
+	all := Limits{Differing: &one}.Or(stored.Limits)
+	if *all.Differing != 1 || all.Irreproducible != nil || *all.Overlap != 0.5 || !all.Any() {
+		t.Errorf("limits %+v", all)
+	}
+	if text, err := json.Marshal(Plan{}); err != nil || strings.Contains(string(text), "limits") || (Limits{}).Or(Limits{}).Any() {
+		t.Errorf("no limits are stored as %s (%v)", text, err)
 	}
 }
 

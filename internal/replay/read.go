@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/segmentio/kafka-go"
-	"github.com/segmentio/kafka-go/protocol"
 
 	"recstream/consumer/committed"
 	"recstream/internal/wait"
@@ -34,7 +33,6 @@ type reader struct {
 	patience time.Duration
 	records  *committed.Records
 	events   []event // of the batch; reused
-	value    []byte
 }
 
 // read reads up to n events into the batch, and returns how many offsets before them were lost because Kafka had
@@ -74,12 +72,9 @@ func (r *reader) take(n int) error {
 			return err
 		}
 		if record.Offset >= r.to {
-			committed.Discard(record)
 			return nil
 		}
-		if err := r.decode(record); err != nil {
-			return err
-		}
+		r.decode(record)
 	}
 	return nil
 }
@@ -132,43 +127,24 @@ func (r *reader) bounds(ctx context.Context) (first, last int64, err error) {
 }
 
 // decode adds a record's event.
-func (r *reader) decode(record *protocol.Record) error {
+func (r *reader) decode(record *committed.Record) {
 	n := len(r.events)
 	r.events = slices.Grow(r.events, 1)[:n+1]
 	e := &r.events[n]
 	e.refused = ""
-	e.message = schemas.Message{Time: record.Time.UTC(),
+	e.message = schemas.Message{Time: record.Time,
 		Source: schemas.Source{Topic: r.source.Topic, Partition: r.source.Number, Offset: record.Offset}}
 	for _, h := range record.Headers {
 		if h.Key == schemas.HeaderTraceParent { // all that a result takes over
-			e.message.Headers = append(e.message.Headers, schemas.Header{Key: h.Key, Value: h.Value})
+			e.message.Headers = append(e.message.Headers, schemas.Header{Key: h.Key, Value: slices.Clone(h.Value)})
 		}
 	}
-	value, err := r.valueOf(record)
-	if err != nil {
-		return fmt.Errorf("read record at offset %d: %w", record.Offset, err)
-	}
 	var refusal *schemas.DecodeError
-	if err := schemas.DecodeRequest(value, &e.request); errors.As(err, &refusal) {
+	if err := schemas.DecodeRequest(record.Value, &e.request); errors.As(err, &refusal) {
 		e.refused = refusal.Code
 	}
 	if e.request.RequestedAt.IsZero() {
 		e.request.RequestedAt = e.message.Time
 	}
 	e.request.RequestedAt = e.request.RequestedAt.Truncate(time.Microsecond) // as live does
-	return nil
-}
-
-// valueOf reads a record's value into the reader's buffer; nil is a null.
-func (r *reader) valueOf(record *protocol.Record) ([]byte, error) {
-	if record.Key != nil {
-		_ = record.Key.Close()
-	}
-	if record.Value == nil {
-		return nil, nil
-	}
-	defer record.Value.Close()
-	r.value = slices.Grow(r.value[:0], record.Value.Len())[:record.Value.Len()]
-	_, err := io.ReadFull(record.Value, r.value)
-	return r.value, err
 }

@@ -210,30 +210,3 @@ func Sum(codes map[string]int64) (sum int64) {
 	}
 	return sum
 }
-
-// Limits are what a report may show at the most before a replay counts as failed. A negative limit is none.
-type Limits struct {
-	Differing      int64   // requests that are compared and not reproduced to the byte
-	Irreproducible int64   // requests that cannot be compared, for a cause, and events that were lost before they were read
-	Overlap        float64 // least mean overlap of all items
-}
-
-// any reports whether there is a limit.
-func (l Limits) any() bool { return l.Differing >= 0 || l.Irreproducible >= 0 || l.Overlap >= 0 }
-
-// Exceeded says which limits a report exceeds, in plain words. One of nothing shows nothing, so it exceeds any.
-func (l Limits) Exceeded(r *Report) (list []string) {
-	if l.any() && r.Compared == 0 {
-		list = append(list, "nothing was compared: check --from, --to and the filter")
-	}
-	if n := r.Differing(); l.Differing >= 0 && n > l.Differing {
-		list = append(list, fmt.Sprintf("%d requests differ, at most %d may", n, l.Differing))
-	}
-	if n := Sum(r.Irreproducible) + r.Lost; l.Irreproducible >= 0 && n > l.Irreproducible {
-		list = append(list, fmt.Sprintf("%d requests cannot be reproduced, at most %d may be so", n, l.Irreproducible))
-	}
-	if r.Overlap < Mean(l.Overlap) {
-		list = append(list, fmt.Sprintf("the overlap is %.4f, at least %v is wanted", r.Overlap, l.Overlap))
-	}
-	return list
-}

@@ -212,7 +212,7 @@ func firstCause(errs []error) (cause error) {
 }
 
 func (r *run) newWorker(ctx context.Context, p postgres.ReplayPartition) (*worker, error) {
-	w := &worker{run: r, partition: p.Partition, checkpoint: p.Next, figures: new(Figures),
+	w := &worker{run: r, partition: p.Partition, checkpoint: p.Next, figures: new(Figures), comparer: comparer{trial: r.plan.Evaluates()},
 		begun: map[*scoring.Engine]*scoring.Scorer{}, scorers: map[*scoring.Engine]*scoring.Scorer{}}
 	w.reader = reader{next: p.Next, to: p.To, patience: patience, source: committed.Partition{Client: r.options.Client, Topic: r.plan.Topic,
 		Number: p.Partition, MaxBytes: r.options.FetchBytes, Timeout: r.options.Timeout}}

@@ -159,25 +159,75 @@ func codes(m map[string]int64) string {
 }
 
 // What is refused now and was decided live is not reproduced; what live refused too is only rejected.
+// With a filter only those count that it selects: one without a live decision has no tier, one without an id is nobody's.
 func TestRefusedEventsThatLiveDecided(t *testing.T) {
-	s := newFakeStore()
-	s.answered(t, 10, "decided")
-	s.answered(t, 9, "other event")
-	s.answered(t, 14, "filtered").Tier = schemas.TierPopular
-	w := newTestWorker(t, s, &Plan{Filter: Filter{Tiers: []schemas.Tier{schemas.TierBasic}}})
-	for i, id := range []string{"decided", "other event", "", "none", "filtered"} {
-		w.add(10+int64(i), id, "wrong_type")
+	tests := map[string]struct {
+		filter                   Filter
+		rejected, irreproducible string
+		filtered                 int64
+	}{
+		"all":           {Filter{}, "wrong_type: 3", "refused: 2", 0},
+		"of a tier":     {Filter{Tiers: []schemas.Tier{schemas.TierBasic}}, "", "refused: 1", 4},
+		"some ids":      {Filter{RequestIDs: []string{"decided", "none"}}, "wrong_type: 1", "refused: 1", 3},
+		"an id":         {Filter{RequestIDs: []string{"other event"}}, "wrong_type: 1", "", 4},
+		"a user":        {Filter{Users: []string{"ada"}}, "wrong_type: 3", "refused: 2", 0},
+		"another user":  {Filter{Users: []string{"bob"}}, "", "", 5},
+		"another model": {Filter{Models: []string{"films"}}, "", "", 5},
 	}
-	b, err := w.process(t.Context(), nil)
-	if err != nil {
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := newFakeStore()
+			s.answered(t, 10, "decided")
+			s.answered(t, 9, "other event")
+			s.answered(t, 14, "of a better tier").Tier = schemas.TierPopular
+			w := newTestWorker(t, s, &Plan{Filter: test.filter})
+			for i, id := range []string{"decided", "other event", "", "none", "of a better tier"} {
+				w.add(10+int64(i), id, "wrong_type")
+			}
+			b, err := w.process(t.Context(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f := b.figures
+			if codes(f.Rejected) != test.rejected || codes(f.Irreproducible) != test.irreproducible || f.Filtered != test.filtered || f.Read != 5 {
+				t.Errorf("figures %+v", f)
+			}
+			if n := len(b.differences); int64(n) != Sum(f.Irreproducible) || n > 0 && (b.differences[0].RequestID != "decided" || b.differences[0].LiveScoredAt.IsZero()) {
+				t.Errorf("differences %+v", b.differences)
+			}
+		})
+	}
+}
+
+// Parameters that are tried and answer as live did are no difference because an experiment ran: none assigns anybody in
+// a trial, and its other models had live look for profiles.
+func TestTrialBesideAnExperiment(t *testing.T) {
+	s := newFakeStore()
+	version := s.version(t, "fallback: {tiers: [basic]}\n")
+	live := s.answered(t, 10, "r")
+	live.ConfigVersion = version
+	plan := &Plan{Config: version}
+	w := newTestWorker(t, s, plan)
+	w.add(10, "r", "")
+	w.reader.events[0].request.ExcludeSeen = false
+	if _, err := w.process(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
-	f := b.figures
-	if codes(f.Rejected) != "wrong_type: 3" || codes(f.Irreproducible) != "refused: 1" || f.Filtered != 1 || f.Read != 5 {
-		t.Errorf("figures %+v", f)
+	*live = w.decisions[0]
+	live.Items = slices.Clone(live.Items)
+	live.Experiment = &schemas.ExperimentRef{Name: "x", Variant: "a"}
+	live.ColdStart = append([]schemas.ColdStart{schemas.ColdUnknownUser}, live.ColdStart...)
+	b, err := w.process(t.Context(), nil)
+	if total := b.figures.Total(); err != nil || total.Identical != 1 || len(b.rows) != 1 || b.rows[0].Experiment != nil {
+		t.Errorf("compared %+v (%v), want one that is identical and of no experiment", total, err)
 	}
-	if len(b.differences) != 1 || b.differences[0].RequestID != "decided" || b.differences[0].LiveScoredAt.IsZero() {
-		t.Errorf("differences %+v", b.differences)
+	w.comparer.trial = false // reproducing it is more than that
+	if b, err = w.process(t.Context(), nil); err != nil || b.figures.Total().Other != 1 {
+		t.Errorf("reproduced: %+v (%v)", b.figures.Total(), err)
+	}
+	live.ColdStart, w.comparer.trial = nil, true
+	if b, err = w.process(t.Context(), nil); err != nil || b.figures.Total().Other != 1 {
+		t.Errorf("another cold start: %+v (%v)", b.figures.Total(), err)
 	}
 }
 

@@ -17,7 +17,6 @@ import (
 
 	"github.com/cenkalti/backoff/v4"
 	"github.com/segmentio/kafka-go"
-	"github.com/segmentio/kafka-go/protocol"
 
 	"recstream/consumer/committed"
 	"recstream/internal/wait"
@@ -145,7 +144,6 @@ type reader struct {
 
 	offset int64
 	placed bool // offset is where to read
-	value  []byte
 }
 
 func (r *reader) run(ctx context.Context) {
@@ -203,33 +201,10 @@ func (r *reader) hand(records *committed.Records) error {
 		if err != nil {
 			return err
 		}
-		if !r.wanted() {
-			committed.Discard(record)
-			continue
-		}
-		if err := r.one(record); err != nil {
-			return err
+		if record.Value != nil && r.wanted() {
+			r.take(record.Value)
 		}
 	}
-}
-
-func (r *reader) one(record *protocol.Record) (err error) {
-	if record.Key != nil {
-		_ = record.Key.Close()
-	}
-	if record.Value == nil {
-		return nil
-	}
-	if n := record.Value.Len(); cap(r.value) < n {
-		r.value = make([]byte, n)
-	}
-	r.value = r.value[:record.Value.Len()]
-	_, err = io.ReadFull(record.Value, r.value)
-	_ = record.Value.Close()
-	if err == nil {
-		r.take(r.value)
-	}
-	return err
 }
 
 // newBackoff waits from 20 ms to 1 s, without end.

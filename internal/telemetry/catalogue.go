@@ -48,7 +48,7 @@ var (
 	rebalancesTotal  = counter("rebalances_total", "Times that the consumer group dealt its partitions out anew.", "topic")
 	retriesTotal     = counter("retries_total", "Attempts that failed and were made again.", "topic", "stage")
 	stallsTotal      = counter("stalls_total", "Times that a worker made no progress for consumer.stall_warning.", "topic", "stage")
-	lostTotal        = counter("lost_events_total", "Events that the topic's retention deleted before they were read.", "topic")
+	lostTotal        = counter("lost_events_total", "Events that were passed over and have no outcome, by why: retention deleted them before they were read, or ledger_behind, the group's offset was ahead of the ledger.", "topic", "reason")
 )
 
 // The metrics of decisions.

@@ -21,6 +21,8 @@ var (
 		schemas.ReasonNoHistory, schemas.ReasonPopularityMissing, schemas.ReasonNoEditorialList,
 		schemas.ReasonNoEligibleItems}
 
+	gapReasons = []schemas.GapReason{schemas.GapRetention, schemas.GapLedgerBehind}
+
 	coldStarts = []schemas.ColdStart{schemas.ColdAnonymousUser, schemas.ColdUnknownUser, schemas.ColdEmptyContext,
 		schemas.ColdNewItem}
 

@@ -83,7 +83,7 @@ func TestDescriptionsAreWhatIsGathered(t *testing.T) {
 // TestListsOfLabelValuesAreWhole compares them with the constants of package schemas.
 func TestListsOfLabelValuesAreWhole(t *testing.T) {
 	for kind, list := range map[string][]string{
-		"Tier": texts(tiers), "Reason": texts(reasons), "ColdStart": texts(coldStarts), "Code": texts(codes),
+		"Tier": texts(tiers), "Reason": texts(reasons), "ColdStart": texts(coldStarts), "Code": texts(codes), "GapReason": texts(gapReasons),
 	} {
 		declared := constants(t, kind)
 		if len(declared) == 0 {

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"recstream/consumer"
+	"recstream/schemas"
 )
 
 // Stream observes the consumer of one topic. It is safe for concurrent use.
@@ -23,7 +24,7 @@ type Stream struct {
 	retried    tally[string]
 	stalled    tally[string]
 	rebalances uint64
-	lost       int64
+	lost       tally[schemas.GapReason]
 	partitions map[int]int64 // those in hand → committed offset
 	ends       map[int]int64 // as of the last look
 }
@@ -54,6 +55,7 @@ func newStream(topic string, d *decisions) *Stream {
 	}
 	s := &Stream{topic: topic, decisions: d, partitions: map[int]int64{},
 		outcomes: newTally(outcomes), codes: newTally(codes), retried: newTally(stages), stalled: newTally(stages),
+		lost:    newTally(gapReasons),
 		batches: newHistogram(sizeBuckets)}
 	for i := range s.stages {
 		s.stages[i] = newHistogram(batchBuckets)
@@ -116,8 +118,10 @@ func (s *Stream) Retried(stage string) { s.locked(func() { s.retried.add(stage) 
 // Stalled counts a report of a worker that makes no progress.
 func (s *Stream) Stalled(stage string) { s.locked(func() { s.stalled.add(stage) }) }
 
-// Lost counts events that were deleted before they were read.
-func (s *Stream) Lost(events int64) { s.locked(func() { s.lost += events }) }
+// Lost counts events that were passed over.
+func (s *Stream) Lost(reason schemas.GapReason, events int64) {
+	s.locked(func() { s.lost.counts[s.lost.place(reason)] += uint64(events) })
+}
 
 // SetEnds notes where the topic's partitions end: the offsets after their last records. The map is the stream's
 // from then on. Without it no lag is known; it is to be called every few seconds, by somebody who does not wait for
@@ -148,7 +152,7 @@ func (s *Stream) collect(out chan<- prometheus.Metric) {
 	}
 	assigned.emit(out, float64(len(s.partitions)), s.topic)
 	rebalancesTotal.emit(out, float64(s.rebalances), s.topic)
-	lostTotal.emit(out, float64(s.lost), s.topic)
+	s.lost.each(func(reason string, count uint64) { lostTotal.emit(out, float64(count), s.topic, reason) })
 	for partition, next := range s.partitions {
 		if end, known := s.ends[partition]; known {
 			lagEvents.emit(out, float64(max(0, end-next)), s.topic, strconv.Itoa(partition))

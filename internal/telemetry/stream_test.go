@@ -84,9 +84,9 @@ func TestTroubleIsCounted(t *testing.T) {
 	s.Retried("store")
 	s.Retried("fetch")
 	s.Stalled("publish")
-	s.Lost(17)
+	s.Lost(schemas.GapLedgerBehind, 17)
 	wants(t, values(t, m), map[string]float64{"retries_total{in,store}": 2, "retries_total{in,fetch}": 1, "retries_total{in,open}": 0,
-		"stalls_total{in,publish}": 1, "lost_events_total{in}": 17})
+		"stalls_total{in,publish}": 1, "lost_events_total{in,ledger_behind}": 17, "lost_events_total{in,retention}": 0})
 }
 
 func TestHTTPRequests(t *testing.T) {

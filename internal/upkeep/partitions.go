@@ -13,21 +13,37 @@ import (
 const partitionInterval = time.Hour
 
 // Partitions makes the ledger's day partitions ahead of time and drops those past their retention, and with them
-// the shadow decisions, the changes of tiers and the versions of the catalogue of that age. It drops what has faded away of popularity too.
+// the shadow decisions, the changes of tiers and the versions of the catalogue of that age. It drops what has faded away
+// of popularity too, and the replays past theirs.
 type Partitions struct {
 	Database           *postgres.Database
 	Keep               postgres.Partitions
+	KeepReplay         time.Duration // replays that do not run are deleted that long after they were created; 0 keeps all
 	PopularityHalfLife time.Duration // above 0
 	Now                func() time.Time
 	Log                *slog.Logger
 }
 
-// Run looks after the partitions until ctx ends.
+// Run looks after the partitions, and then the replays, until ctx ends.
 func (p *Partitions) Run(ctx context.Context) {
-	loop(ctx, partitionInterval, nil, p.Log, "looking after the ledger's partitions", p.Maintain)
+	loop(ctx, partitionInterval, nil, p.Log, "looking after the ledger's partitions", func(ctx context.Context) error {
+		return errors.Join(p.Maintain(ctx), p.dropReplays(ctx))
+	})
 }
 
-// Maintain looks once.
+// dropReplays deletes the replays past their retention. It can take minutes, so nothing is to wait for it.
+func (p *Partitions) dropReplays(ctx context.Context) error {
+	if p.KeepReplay == 0 {
+		return nil
+	}
+	dropped, err := p.Database.DropReplays(ctx, p.Now().Add(-p.KeepReplay))
+	if len(dropped) > 0 {
+		p.Log.Info("replays past their retention deleted", "run_ids", dropped)
+	}
+	return err
+}
+
+// Maintain looks once after all but the replays.
 func (p *Partitions) Maintain(ctx context.Context) error {
 	made, dropped, err := p.Database.MaintainPartitions(ctx, p.Now(), p.Keep)
 	if made > 0 {

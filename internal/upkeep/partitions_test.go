@@ -53,3 +53,45 @@ func TestPartitionsAreMadeAndDropped(t *testing.T) {
 		t.Error("a database that does not answer is no error")
 	}
 }
+
+// A replay goes when it is past its retention, but not while an instance starts.
+func TestReplaysPastTheirRetentionAreDeleted(t *testing.T) {
+	db := openDatabase(t)
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	for _, age := range []time.Duration{3 * time.Hour, time.Hour} {
+		r, err := db.CreateReplay(t.Context(), postgres.Replay{CreatedAt: now.Add(-age), Plan: []byte(`{}`),
+			Partitions: []postgres.ReplayPartition{{To: 1}}}, "me")
+		must(t, err)
+		must(t, db.PauseReplay(t.Context(), r.RunID, ""))
+	}
+	var book logbook.Book
+	p := &Partitions{Database: db, PopularityHalfLife: time.Hour, Now: func() time.Time { return now }, Log: book.Logger()}
+	must(t, p.dropReplays(t.Context())) // 0 keeps all
+	p.KeepReplay = 2 * time.Hour
+	must(t, p.Maintain(t.Context())) // what a start waits for does not delete
+	if list, err := db.Replays(t.Context()); err != nil || len(list) != 2 {
+		t.Fatalf("%d replays (%v), want both", len(list), err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		p.Run(ctx)
+	}()
+	deadline := time.After(20 * time.Second)
+	for book.Count("replays past their retention deleted\" run_ids=[1]") == 0 {
+		select {
+		case <-deadline:
+			t.Error("the old replay is not deleted")
+			cancel()
+		case <-ended:
+			t.Fatal("ended")
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	cancel()
+	<-ended
+	if list, err := db.Replays(t.Context()); err != nil || len(list) != 1 || list[0].RunID != 2 {
+		t.Errorf("left are %+v (%v), want the second", list, err)
+	}
+}

@@ -159,12 +159,12 @@ func TestDecisionsAreMadeAgainFromWhatIsKept(t *testing.T) {
 	_, _, err := db.MaintainPartitions(t.Context(), i.now, postgres.Partitions{})
 	must(t, err)
 	ledger := postgres.NewLedger(db, "g", time.Hour)
-	must(t, ledger.SetFence(t.Context(), "requests", 0, 0))
+	must(t, ledger.MoveFence(t.Context(), "requests", 0, -1, 0))
 	apply := func(p *schemas.Profile, f *schemas.Feedback) {
 		profile.Apply(p, f, i.engine.Item(f.ItemID), profile.DefaultHalfLife)
 	}
 	feedback := postgres.NewFeedbackLedger(db, "f", apply, profile.Preference, time.Hour)
-	must(t, feedback.SetFence(t.Context(), "feedback", 0, 0))
+	must(t, feedback.MoveFence(t.Context(), "feedback", 0, -1, 0))
 	for round := range 24 {
 		i.change(round, feedback)
 		i.decide(ledger)

@@ -87,7 +87,11 @@ func (l *unfenced) Record(ctx context.Context, b schemas.Batch) error {
 		return err
 	}
 	planted.wrong()
-	if err := l.SetFence(ctx, b.Topic, b.Partition, b.From); err != nil {
+	stands, _, err := l.Fence(ctx, b.Topic, b.Partition)
+	if err == nil {
+		err = l.MoveFence(ctx, b.Topic, b.Partition, stands, b.From)
+	}
+	if err != nil {
 		return err
 	}
 	return l.Ledger.Record(ctx, b)
