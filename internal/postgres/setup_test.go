@@ -97,6 +97,7 @@ func newLedger(t testing.TB, db *Database, days ...time.Time) *Ledger {
 	t.Helper()
 	l := NewLedger(db, group, twoDay)
 	for partition := range 4 {
+		execute(t, db, `DELETE FROM stream_offsets WHERE group_name = $1 AND topic = $2 AND partition = $3`, group, topic, partition)
 		must(t, l.MoveFence(deadline(t), topic, partition, -1, 0))
 	}
 	for _, day := range days {
