@@ -62,7 +62,10 @@ func replayError(run int32, err error) error {
 	case hasHint(err):
 		return err
 	}
-	return withHint(err, migrateHint)
+	if _, isDatabase := errors.AsType[*postgres.Error](err); isDatabase {
+		return withHint(err, migrateHint)
+	}
+	return withHint(err, nextStep(run, postgres.ReplayRunning))
 }
 
 // nextStep is what to do about a replay that is not done.

@@ -1,6 +1,7 @@
 package deadletter
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -26,13 +27,17 @@ type Place struct {
 	Offset    int64
 }
 
-// Narrow leaves out of spans what the places rule out.
+// Narrow leaves out of spans what the places rule out. Whatever order the places are named in, it returns them in that of
+// their topic, each once.
 func (f *Filter) Narrow(spans []Span) []Span {
 	if len(f.Places) == 0 {
 		return spans
 	}
+	places := slices.SortedFunc(slices.Values(f.Places), func(a, b Place) int {
+		return cmp.Or(cmp.Compare(a.Partition, b.Partition), cmp.Compare(a.Offset, b.Offset))
+	})
 	var narrow []Span
-	for _, p := range f.Places {
+	for _, p := range slices.Compact(places) {
 		for _, s := range spans {
 			if s.Partition == p.Partition && p.Offset >= s.First && p.Offset < s.End {
 				narrow = append(narrow, Span{p.Partition, p.Offset, p.Offset + 1})

@@ -3,6 +3,7 @@ package deadletter
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"recstream/internal/postgres"
 )
@@ -75,10 +76,13 @@ func (h *History) outcome(ctx context.Context, l *Letter, r *postgres.Redrive) (
 	return fmt.Sprintf("sent to %s, answered by tier %s", to, decision.Tier), nil
 }
 
+// clockSkew is how far the clock of an instance, which dates its letters, may be behind the database's, which dates redrives.
+const clockSkew = 5 * time.Minute
+
 // rejectedAgain returns the letter that the event became once more, nil if it did not. Letters of a key stand in one
 // partition, and one that was written since stands behind.
 func (h *History) rejectedAgain(ctx context.Context, l *Letter, r *postgres.Redrive) (again *Letter, err error) {
-	spans, err := h.Topic.Spans(ctx, r.BegunAt)
+	spans, err := h.Topic.Spans(ctx, r.BegunAt.Add(-clockSkew))
 	if err != nil {
 		return nil, err
 	}

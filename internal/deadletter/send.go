@@ -142,7 +142,7 @@ func (d *redriving) open(ctx context.Context) (settled []postgres.Redrive, err e
 	if err != nil {
 		return nil, fmt.Errorf("begin transactions as %s: %w", d.Name, err)
 	}
-	return settle(ctx, d.Topic.Client, d.audit)
+	return d.settle(ctx)
 }
 
 // claim notes the ends of the partitions and who is about to be sent, and leaves out what may not.

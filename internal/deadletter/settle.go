@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/segmentio/kafka-go"
 
@@ -15,8 +16,8 @@ import (
 
 // settle finds out what became of the letters that were on their way, and returns them. Their transaction is over, so a
 // letter was sent if a read_committed reader finds its id between where the partition ended before and where it ends now.
-func settle(ctx context.Context, client *kafka.Client, audit *postgres.Redrives) ([]postgres.Redrive, error) {
-	rows, err := audit.Unsettled(ctx)
+func (d *redriving) settle(ctx context.Context) ([]postgres.Redrive, error) {
+	rows, err := d.audit.Unsettled(ctx)
 	if err != nil || len(rows) == 0 {
 		return nil, err
 	}
@@ -26,11 +27,11 @@ func settle(ctx context.Context, client *kafka.Client, audit *postgres.Redrives)
 		byTarget[t] = append(byTarget[t], &rows[i])
 	}
 	for t, list := range byTarget {
-		if err := search(ctx, client, t, list); err != nil {
+		if err := d.search(ctx, t, list); err != nil {
 			return nil, fmt.Errorf("look in %s/%d for letters that were on their way: %w", t.topic, t.partition, err)
 		}
 	}
-	return rows, audit.Settle(ctx, rows)
+	return rows, d.audit.Settle(ctx, rows)
 }
 
 // target is a partition that letters go to.
@@ -40,11 +41,11 @@ type target struct {
 }
 
 // search sets the state of the redrives to one partition.
-func search(ctx context.Context, client *kafka.Client, t target, list []*postgres.Redrive) error {
-	first, err := lookUpOffset(ctx, client, t.topic, kafka.FirstOffsetOf(t.partition), kafka.ReadUncommitted)
+func (d *redriving) search(ctx context.Context, t target, list []*postgres.Redrive) error {
+	first, err := lookUpOffset(ctx, d.Topic.Client, t.topic, kafka.FirstOffsetOf(t.partition), kafka.ReadUncommitted)
 	var end int64
 	if err == nil {
-		end, err = lookUpOffset(ctx, client, t.topic, kafka.LastOffsetOf(t.partition), kafka.ReadUncommitted)
+		end, err = lookUpOffset(ctx, d.Topic.Client, t.topic, kafka.LastOffsetOf(t.partition), kafka.ReadUncommitted)
 	}
 	gone := errors.Is(err, kafka.UnknownTopicOrPartition)
 	if err != nil && !gone {
@@ -62,36 +63,54 @@ func search(ctx context.Context, client *kafka.Client, t target, list []*postgre
 	if gone {
 		return nil
 	}
-	source := committed.Partition{Client: client, Topic: t.topic, Number: t.partition, MaxBytes: fetchBytes, Timeout: fetchTimeout}
-	return findIDs(ctx, source, max(first, from), end, byID)
+	source := committed.Partition{Client: d.Topic.Client, Topic: t.topic, Number: t.partition, MaxBytes: fetchBytes, Timeout: fetchTimeout}
+	return d.findIDs(ctx, source, max(first, from), end, byID)
 }
 
-// findIDs reads up to end, waiting for the transactions of others that are open there, and marks what it finds.
-func findIDs(ctx context.Context, source committed.Partition, offset, end int64, byID map[string]*postgres.Redrive) error {
-	for offset < end {
+// openWait bounds how long a transaction of others may be open in front of letters that were on their way. A run that waits
+// has the lock, and hears no signal while its own letters are in doubt.
+const openWait = time.Minute
+
+// findIDs reads up to end, and marks what it finds. It waits for the transactions of others that are open there: openWait
+// at one offset.
+func (d *redriving) findIDs(ctx context.Context, source committed.Partition, offset, end int64, byID map[string]*postgres.Redrive) error {
+	for due := d.clock.now().Add(openWait); offset < end; {
 		var records *committed.Records
 		err := retry(ctx, source.Client, func() (err error) {
 			records, err = source.Fetch(ctx, offset, fetchWait)
 			return err
 		})
+		if err == nil {
+			err = markSent(records, byID)
+		}
 		if err != nil {
 			return err
 		}
-		for {
-			r, err := records.Read()
-			if errors.Is(err, io.EOF) {
-				break
-			}
-			if err != nil {
-				return err
-			}
-			for _, h := range r.Headers {
-				if found := byID[string(h.Value)]; h.Key == schemas.HeaderDLQRedriveID && found != nil {
-					found.State, found.To.Offset = postgres.RedriveSent, r.Offset
-				}
-			}
+		switch next := records.Next(); {
+		case next > offset:
+			offset, due = next, d.clock.now().Add(openWait)
+		case d.clock.now().After(due):
+			return fmt.Errorf("offset %d has been held back for %v, as an open transaction of another program does; end that, or let it time out, then run this again",
+				offset, openWait)
 		}
-		offset = records.Next()
 	}
 	return nil
+}
+
+// markSent sets the state of the redrives that are among the records, and their place.
+func markSent(records *committed.Records, byID map[string]*postgres.Redrive) error {
+	for {
+		r, err := records.Read()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		for _, h := range r.Headers {
+			if found := byID[string(h.Value)]; h.Key == schemas.HeaderDLQRedriveID && found != nil {
+				found.State, found.To.Offset = postgres.RedriveSent, r.Offset
+			}
+		}
+	}
 }

@@ -210,10 +210,12 @@ func mustDecode(t *testing.T, value []byte, dst any) {
 // readTopic reads a topic from its beginning to its end as of now, as a reader of committed records.
 func readTopic[T any](t *testing.T, s *stack, topic string, convert func(kafka.Message) T) [][]T {
 	t.Helper()
-	ends, err := s.endOffsets(t, topic)
-	if err != nil {
-		t.Fatal(err)
-	}
+	var ends map[int]int64
+	eventually(t, "the ends of "+topic, func() (bool, string) { // the client hears late of a topic that was just made
+		var err error
+		ends, err = s.endOffsets(t, topic)
+		return err == nil, fmt.Sprint(err)
+	})
 	all := make([][]T, partitions)
 	for p, end := range ends {
 		source := committed.Partition{Client: s.client, Topic: topic, Number: p, MaxBytes: 4 << 20, Timeout: 10 * time.Second}

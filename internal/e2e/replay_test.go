@@ -457,9 +457,7 @@ func (r *replayTest) pauseAndDelete(t *testing.T) {
 		}
 	}
 	first := start("run", "--rate", "100")
-	if err := first.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
+	r.stopInStore(t, first, run)
 	paused(first)
 	second := start("resume", fmt.Sprint(run))
 	r.command(t, "replay", "pause", fmt.Sprint(run))
@@ -478,6 +476,47 @@ func (r *replayTest) pauseAndDelete(t *testing.T) {
 	var rows int
 	if err := r.db.Pool().QueryRow(within(t), `SELECT count(*) FROM decisions WHERE run_id = $1`, run).Scan(&rows); err != nil || rows != 0 {
 		t.Errorf("%d rows of a deleted replay (%v)", rows, err)
+	}
+}
+
+// stopInStore signals a process of a replay whose batches cannot be stored in this moment: it keeps what it has in hand,
+// and stores it before it ends.
+func (r *replayTest) stopInStore(t *testing.T, cmd *exec.Cmd, run int32) {
+	t.Helper()
+	tx, err := r.db.Pool().Begin(within(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(within(t)) }()
+	if _, err := tx.Exec(within(t), `SELECT FROM replay_partitions WHERE run_id = $1 FOR UPDATE`, run); err != nil {
+		t.Fatal(err)
+	}
+	waiting := func() (bool, string) {
+		var n int
+		err := r.db.Pool().QueryRow(within(t), `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+			AND wait_event_type = 'Lock' AND query LIKE 'UPDATE replay_partitions%'`).Scan(&n)
+		return n > 0, fmt.Sprint(n, err)
+	}
+	eventually(t, "a batch that waits to be stored", waiting)
+	before := r.doneOf(t, run)
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		_ = cmd.Wait() // paused looks at the status
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(500 * time.Millisecond): // it has seen the signal by then
+	}
+	if err := tx.Rollback(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	<-ended
+	if now := r.doneOf(t, run); now <= before {
+		t.Errorf("the batch in hand is lost: %d offsets are done, %d were before the signal", now, before)
 	}
 }
 
@@ -500,7 +539,7 @@ func (r *replayTest) refuse(t *testing.T) {
 		{1, "no-such-topic", []string{"run", "--topic", "no-such-topic"}},
 		{1, "there is no replay 999", []string{"resume", "999"}},
 		{1, "done or cancelled", []string{"resume", "1"}},
-		{2, "no number", []string{"show", "one"}},
+		{2, "not the number of a replay", []string{"show", "one"}},
 	} {
 		_, status, log := r.stack.replay(t, test.args...)
 		if status != test.status || !strings.Contains(log, test.says) || !strings.Contains(log, "hint:") {

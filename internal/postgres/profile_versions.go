@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -49,7 +50,11 @@ func clones(profiles map[string]*schemas.Profile) map[string]*schemas.Profile {
 	return list
 }
 
+// ErrUnreadable says that states of profiles are kept and cannot be read.
+var ErrUnreadable = errors.New("past profiles are damaged, or of a later version of recstream")
+
 // ProfilesAt returns those states of profiles, each equal to what Profiles returned then. What is not kept is left out.
+// So is what cannot be read: then the error is ErrUnreadable, and the others are there.
 func (db *Database) ProfilesAt(ctx context.Context, keys []schemas.ProfileKey) (map[schemas.ProfileKey]*schemas.Profile, error) {
 	ctx, cancel := context.WithTimeout(ctx, db.timeout)
 	defer cancel()
@@ -74,14 +79,18 @@ func (db *Database) ProfilesAt(ctx context.Context, keys []schemas.ProfileKey) (
 		}
 		return s.goBack(ctx, tx)
 	})
+	if err == nil && s.unreadable {
+		return s.found, ErrUnreadable
+	}
 	return s.found, wrap("read past profiles", err)
 }
 
 // search is one for past states of profiles.
 type search struct {
-	wanted  map[schemas.ProfileKey]bool
-	present map[string]*schemas.Profile // by user
-	found   map[schemas.ProfileKey]*schemas.Profile
+	wanted     map[schemas.ProfileKey]bool
+	present    map[string]*schemas.Profile // by user
+	found      map[schemas.ProfileKey]*schemas.Profile
+	unreadable bool // one or more that are wanted, or lead to such
 }
 
 func (s *search) note(p *schemas.Profile) {
@@ -109,17 +118,19 @@ func (s *search) goBack(ctx context.Context, tx pgx.Tx) error {
 	var k schemas.ProfileKey
 	var state []byte
 	var last *schemas.Profile // of the row before, nil for none
-	_, err := pgx.ForEachRow(rows, []any{&k.UserID, &k.Version, &state}, func() (err error) {
+	_, err := pgx.ForEachRow(rows, []any{&k.UserID, &k.Version, &state}, func() error {
 		if last == nil || !follows(last, k) {
 			last = s.present[k.UserID]
 		}
 		if last != nil && !follows(last, k) {
 			last = nil
 		}
-		if last, err = pastProfile(k, state, last); last != nil {
+		var bad error
+		if last, bad = pastProfile(k, state, last); last != nil {
 			s.note(last)
 		}
-		return err
+		s.unreadable = s.unreadable || bad != nil
+		return nil
 	})
 	return err
 }

@@ -61,6 +61,9 @@ const (
 	// ErrReplayOver says that a replay is done or cancelled.
 	ErrReplayOver replayError = "the replay is done or cancelled"
 
+	// ErrReplayNotOver says that a replay is neither done nor cancelled.
+	ErrReplayNotOver replayError = "the replay is neither done nor cancelled"
+
 	// ErrReplayTaken says that a replay is not this process's any more: it was paused, cancelled, or resumed by
 	// another process. Nothing was stored.
 	ErrReplayTaken replayError = "the replay was paused, cancelled or taken over"
@@ -204,14 +207,15 @@ const (
 )
 
 // DeleteReplay deletes a replay that is done or cancelled, with all its rows, and returns how many decisions it had.
-// Progress is told how many of them are deleted, every few thousand. A call that was cut off is called again.
+// Progress is told how many of them are deleted, every few thousand. A call that was cut off is called again. The error
+// is ErrNoReplay, or ErrReplayNotOver.
 func (db *Database) DeleteReplay(ctx context.Context, run int32, progress func(decisions int64)) (decisions int64, err error) {
 	r, err := db.Replay(ctx, run)
 	if err != nil {
 		return 0, err
 	}
 	if r.State != ReplayDone && r.State != ReplayCancelled {
-		return 0, ErrNoReplay
+		return 0, ErrReplayNotOver
 	}
 	after := ""
 	for n := int64(deletedTogether); n == deletedTogether; {

@@ -222,7 +222,7 @@ func TestReplayStates(t *testing.T) {
 	if err := db.FinishReplay(ctx, r.RunID, "me", []byte(`{}`), nil); !errors.Is(err, ErrReplayTaken) {
 		t.Errorf("finished by another: %v", err)
 	}
-	if _, err := db.DeleteReplay(ctx, r.RunID, func(int64) {}); !errors.Is(err, ErrNoReplay) {
+	if _, err := db.DeleteReplay(ctx, r.RunID, func(int64) {}); !errors.Is(err, ErrReplayNotOver) {
 		t.Errorf("a running one is deleted: %v", err)
 	}
 	figure := ReplayFigure{LiveModel: "films@1", Context: schemas.Context{Mood: schemas.MoodFunny}, Compared: 4, Identical: 3, Rank: 1, Overlap: [4]float64{0.9, 1, 0.8, 0.9}}

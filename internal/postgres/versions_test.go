@@ -402,3 +402,34 @@ func TestChangesByHandAreVersions(t *testing.T) {
 	}
 	p.check(t)
 }
+
+// A state that cannot be read costs that version and what leans on it; the others are had all the same.
+func TestUnreadableVersionIsLeftOut(t *testing.T) {
+	p, r := newPastOfUsers(t, noon), newRandom(14)
+	for range 70 {
+		p.give(t, noon, r.feedback(2, 30))
+	}
+	var all []schemas.ProfileKey
+	for k := range p.noted {
+		all = append(all, k)
+	}
+	bad := queryRows[string](t, p.db, `UPDATE profile_versions SET state = '\xff' WHERE (user_id, version) IN
+		(SELECT user_id, max(version) FROM profile_versions WHERE user_id = 'user 0' GROUP BY 1) RETURNING user_id || ' ' || version`)
+	got, err := p.db.ProfilesAt(deadline(t), all)
+	if !errors.Is(err, ErrUnreadable) || len(bad) != 1 {
+		t.Fatalf("error %v of %q, want %v", err, bad, ErrUnreadable)
+	}
+	lost := 0
+	for k, want := range p.noted {
+		switch {
+		case reflect.DeepEqual(got[k], want):
+		case got[k] == nil && k.UserID == "user 0":
+			lost++
+		default:
+			t.Errorf("%v is %+v, want %+v", k, got[k], want)
+		}
+	}
+	if lost == 0 || lost > wholeEvery {
+		t.Errorf("%d versions are left out of %d, at most %d lean on one another", lost, len(all), wholeEvery)
+	}
+}

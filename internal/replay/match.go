@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"recstream/internal/postgres"
 	"recstream/schemas"
 	"recstream/scoring"
 )
@@ -48,9 +49,9 @@ type job struct {
 }
 
 // findLive returns the live decisions on the batch's requests, by id.
-func (w *worker) findLive(ctx context.Context) (map[string][]*schemas.Decision, error) {
+func (w *worker) findLive(ctx context.Context, b *batch) (map[string][]*schemas.Decision, error) {
 	found := map[string][]*schemas.Decision{}
-	ids, since, until := w.wanted()
+	ids, since, until := w.wanted(b.events)
 	if err := w.addLive(ctx, found, ids, since, until); err != nil || len(found) == len(ids) {
 		return found, err
 	}
@@ -75,10 +76,10 @@ func (w *worker) addLive(ctx context.Context, found map[string][]*schemas.Decisi
 }
 
 // wanted returns the ids of the requests that the filter takes, each once, and when they will have been decided.
-func (w *worker) wanted() (ids []string, since, until time.Time) {
-	seen := make(map[string]bool, len(w.reader.events))
-	for i := range w.reader.events {
-		e := &w.reader.events[i]
+func (w *worker) wanted(events []event) (ids []string, since, until time.Time) {
+	seen := make(map[string]bool, len(events))
+	for i := range events {
+		e := &events[i]
 		// Of an event that is refused now, what is known is its id; live may have taken it.
 		if e.request.RequestID == "" || !w.filter.takesRequest(&e.request) || seen[e.request.RequestID] {
 			continue
@@ -118,11 +119,10 @@ func ownOf(e *event, live *schemas.Decision) *schemas.Decision {
 	return live
 }
 
-// match sorts the batch's events: it counts those that are not decided again, and leaves the others in w.jobs.
+// match sorts the batch's events: it counts those that are not decided again, and makes jobs of the others.
 func (w *worker) match(b *batch, found map[string][]*schemas.Decision) {
-	w.jobs = w.jobs[:0]
-	for i := range w.reader.events {
-		e := &w.reader.events[i]
+	for i := range b.events {
+		e := &b.events[i]
 		b.figures.Read++
 		live, repeated := liveOf(e, found[e.request.RequestID])
 		if e.refused != "" {
@@ -140,8 +140,9 @@ func (w *worker) match(b *batch, found map[string][]*schemas.Decision) {
 		case live == nil && !w.plan.Evaluates():
 			b.fail(e, nil, CauseNoLiveDecision)
 		default:
-			w.jobs = append(w.jobs, w.newJob(e, live))
-			w.jobs[len(w.jobs)-1].again = b.has(e.request.RequestID)
+			j := w.newJob(e, live)
+			j.again = b.has(e.request.RequestID)
+			b.jobs = append(b.jobs, j)
 			b.decided[e.request.RequestID] = true
 		}
 	}
@@ -189,14 +190,22 @@ var (
 	tryAllAndExplain = &schemas.Decision{Explanation: &schemas.Explanation{}}
 )
 
-// addProfiles gives the jobs the profiles that the plan wants.
-func (w *worker) addProfiles(ctx context.Context) error {
+// addProfiles gives the jobs the profiles that the plan wants. What has no live decision is decided with what is present.
+func (w *worker) addProfiles(ctx context.Context, jobs []job) error {
 	if w.plan.Features == FeaturesFresh {
-		return w.addFresh(ctx)
+		return w.addPresent(ctx, jobs, func(*job) bool { return true })
 	}
+	if err := w.addStored(ctx, jobs); err != nil {
+		return err
+	}
+	return w.addPresent(ctx, jobs, func(j *job) bool { return j.live == nil })
+}
+
+// addStored gives the jobs the profiles that their live decisions were given.
+func (w *worker) addStored(ctx context.Context, jobs []job) error {
 	w.keys = w.keys[:0]
-	for i := range w.jobs {
-		if key := w.jobs[i].profileKey(); key.Version > 0 {
+	for i := range jobs {
+		if key := jobs[i].profileKey(); key.Version > 0 {
 			w.keys = append(w.keys, key)
 		}
 	}
@@ -204,11 +213,13 @@ func (w *worker) addProfiles(ctx context.Context) error {
 		return nil
 	}
 	kept, err := w.options.Store.ProfilesAt(ctx, w.keys)
-	if err != nil {
+	if errors.Is(err, postgres.ErrUnreadable) {
+		w.tell(&gapError{scoring.GapProfile, err})
+	} else if err != nil {
 		return err
 	}
-	for i := range w.jobs {
-		j := &w.jobs[i]
+	for i := range jobs {
+		j := &jobs[i]
 		key := j.profileKey()
 		if j.profile = kept[key]; j.profile == nil && key.Version > 0 {
 			j.missing = string(scoring.GapProfile)
@@ -232,16 +243,15 @@ func (w *worker) lacksProfile(j *job, s *scoring.Scorer) bool {
 		s.NeedsProfile(&j.request) && !slices.Contains(j.live.ColdStart, schemas.ColdUnknownUser)
 }
 
-// addFresh gives the jobs the present profiles.
-func (w *worker) addFresh(ctx context.Context) error {
+// addPresent gives some of the jobs the present profiles.
+func (w *worker) addPresent(ctx context.Context, jobs []job, wants func(*job) bool) error {
 	users := map[string]*schemas.Profile{}
 	var names []string
-	for i := range w.jobs {
-		if user := w.jobs[i].request.UserID; user != "" {
-			if _, seen := users[user]; !seen {
-				users[user] = nil
-				names = append(names, user)
-			}
+	for i := range jobs {
+		user := jobs[i].request.UserID
+		if _, seen := users[user]; user != "" && !seen && wants(&jobs[i]) {
+			users[user] = nil
+			names = append(names, user)
 		}
 	}
 	if len(names) == 0 {
@@ -250,8 +260,10 @@ func (w *worker) addFresh(ctx context.Context) error {
 	if err := w.options.Store.Profiles(ctx, names, users); err != nil {
 		return err
 	}
-	for i := range w.jobs {
-		w.jobs[i].profile = users[w.jobs[i].request.UserID]
+	for i := range jobs {
+		if j := &jobs[i]; wants(j) {
+			j.profile = users[j.request.UserID]
+		}
 	}
 	return nil
 }

@@ -31,11 +31,12 @@ type reader struct {
 	next     int64 // offset of the next record
 	to       int64 // after the last one that is asked for
 	patience time.Duration
+	takes    func(*schemas.Request) bool // requests that are to be decided
 	records  *committed.Records
 	events   []event // of the batch; reused
 }
 
-// read reads up to n events into the batch, and returns how many offsets before them were lost because Kafka had
+// read reads events into the batch, up to n of them that are to be decided, and returns how many offsets before them were lost because Kafka had
 // deleted them. A batch without events can move on too. After an error the same batch is read anew.
 func (r *reader) read(ctx context.Context, n int) (lost int64, err error) {
 	start := r.next
@@ -59,9 +60,9 @@ func (r *reader) read(ctx context.Context, n int) (lost int64, err error) {
 	return r.missing(ctx)
 }
 
-// take takes up to n events of what was fetched.
+// take takes events of what was fetched.
 func (r *reader) take(n int) error {
-	for len(r.events) < n && r.next < r.to {
+	for n > 0 && len(r.events) < mostTogether && r.next < r.to {
 		record, err := r.records.Read()
 		r.next = min(r.records.Next(), r.to)
 		if errors.Is(err, io.EOF) {
@@ -74,7 +75,9 @@ func (r *reader) take(n int) error {
 		if record.Offset >= r.to {
 			return nil
 		}
-		r.decode(record)
+		if e := r.decode(record); e.refused == "" && r.takes(&e.request) {
+			n--
+		}
 	}
 	return nil
 }
@@ -100,15 +103,17 @@ func (r *reader) fetch(ctx context.Context) (lost int64, err error) {
 		r.records = records
 		return 0, nil
 	}
-	first, last, err := r.bounds(ctx)
-	if err != nil {
-		return 0, err
-	}
+	first, last, lookUp := r.bounds(ctx)
 	before := r.next
-	if r.next < first {
+	switch {
+	case lookUp != nil:
+		return 0, lookUp
+	case r.next < first:
 		r.next = min(first, r.to)
-	} else if r.next > last { // the log was cut, or is another
+	case r.next > last: // the log was cut, or is another
 		r.next = r.to
+	default: // another broker has said so than the one that was asked first
+		return 0, fmt.Errorf("fetch %s/%d at offset %d of %d to %d: %w", r.source.Topic, r.source.Number, r.next, first, last, err)
 	}
 	return r.next - before, nil
 }
@@ -126,8 +131,8 @@ func (r *reader) bounds(ctx context.Context) (first, last int64, err error) {
 	return r.source.Bounds(ctx)
 }
 
-// decode adds a record's event.
-func (r *reader) decode(record *committed.Record) {
+// decode adds a record's event, and returns it.
+func (r *reader) decode(record *committed.Record) *event {
 	n := len(r.events)
 	r.events = slices.Grow(r.events, 1)[:n+1]
 	e := &r.events[n]
@@ -147,4 +152,5 @@ func (r *reader) decode(record *committed.Record) {
 		e.request.RequestedAt = e.message.Time
 	}
 	e.request.RequestedAt = e.request.RequestedAt.Truncate(time.Microsecond) // as live does
+	return e
 }

@@ -2,6 +2,7 @@ package replay
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -57,7 +58,7 @@ func deadline(t *testing.T) context.Context {
 }
 
 func newReader(client *kafka.Client, from, to int64) *reader {
-	return &reader{next: from, to: to, source: committed.Partition{Client: client, Topic: topic, MaxBytes: 1 << 20, Timeout: 10 * time.Second}}
+	return &reader{next: from, to: to, takes: func(*schemas.Request) bool { return true }, source: committed.Partition{Client: client, Topic: topic, MaxBytes: 1 << 20, Timeout: 10 * time.Second}}
 }
 
 // readAll reads batches of n to the end of the range, and says what was in each and what was lost.
@@ -102,6 +103,13 @@ func TestReaderReadsItsRange(t *testing.T) {
 			}
 		})
 	}
+	some := newReader(client, 0, 20)
+	some.takes = func(r *schemas.Request) bool {
+		return r.RequestID == "r-02" || r.RequestID == "r-06" || r.RequestID == ""
+	}
+	if got, want := readAll(t, some, 1), "0 1 2 | 3 4wrong_type 5 6 | 7 8 9 10 11 12 13 14 15 16 17 18 19 |"; got != want {
+		t.Errorf("by what is to be decided: read %q, want %q", got, want)
+	}
 	r := newReader(client, 6, 7)
 	if got := readAll(t, r, 1); got != "6 |" {
 		t.Fatal(got)
@@ -143,6 +151,10 @@ func TestReaderAsksAgainWhereTheLogEnds(t *testing.T) {
 	})
 	r := newReader(client, 15, 20)
 	r.patience = time.Millisecond
+	// One that lags behind the others is asked later: whoever reads waits after an error.
+	if lost, err := r.read(deadline(t), 10); lost != 0 || r.next != 15 || !errors.Is(err, kafka.OffsetOutOfRange) {
+		t.Errorf("lost %d, at %d, error %v", lost, r.next, err)
+	}
 	if got, want := readAll(t, r, 10), "15 16 17 18 19 |"; got != want {
 		t.Errorf("read %q, want %q", got, want)
 	}
@@ -160,7 +172,20 @@ func logEndsAt(req kmsg.Request, offset int64) kmsg.Response {
 	return res
 }
 
-// A worker that has nothing to read, as a transaction is open, sees that the replay was paused.
+// pausedLater is the store of a replay that is paused when it was looked at a few times.
+type pausedLater struct {
+	*fakeStore
+	looks int
+}
+
+func (s *pausedLater) Replay(ctx context.Context, run int32) (*postgres.Replay, error) {
+	if s.looks++; s.looks > 3 {
+		s.replay.State = postgres.ReplayPaused
+	}
+	return s.fakeStore.Replay(ctx, run)
+}
+
+// A worker that has nothing to read, as a transaction is open, says so, and sees that the replay was paused.
 func TestPauseIsSeenWhileThereIsNothingToRead(t *testing.T) {
 	broker, client := startTopic(t)
 	broker.Cluster().ControlKey(int16(kmsg.ListOffsets), func(req kmsg.Request) (kmsg.Response, error, bool) {
@@ -169,10 +194,14 @@ func TestPauseIsSeenWhileThereIsNothingToRead(t *testing.T) {
 	})
 	s := newFakeStore()
 	w := newTestWorker(t, s, &Plan{})
+	w.options.Store = &pausedLater{fakeStore: s}
+	log := logTo(w)
 	w.reader, w.checkpoint = *newReader(client, 20, 25), 20
-	s.replay.State = postgres.ReplayPaused
 	if err := w.work(deadline(t)); err == nil || err.Error() != "replay 7 is paused" {
 		t.Errorf("error %v", err)
+	}
+	if n := strings.Count(log.String(), "waiting for the end of a transaction"); n != 1 {
+		t.Errorf("told %d times\n%s", n, log)
 	}
 }
 

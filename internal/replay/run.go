@@ -56,8 +56,8 @@ type Options struct {
 	Progress   func(done, total int64) // told of offsets after each batch, of one goroutine at a time
 }
 
-// mostTogether is how many events are decided and stored at once, without a limit to the rate. With one there are
-// less, so that work is spread over each second.
+// mostTogether is how many events are decided and stored at once. With a limit to the rate less of them are decided, so
+// that work is spread over each second.
 const (
 	mostTogether = 1000
 	batchesASec  = 10
@@ -214,7 +214,7 @@ func firstCause(errs []error) (cause error) {
 func (r *run) newWorker(ctx context.Context, p postgres.ReplayPartition) (*worker, error) {
 	w := &worker{run: r, partition: p.Partition, checkpoint: p.Next, figures: new(Figures), comparer: comparer{trial: r.plan.Evaluates()},
 		begun: map[*scoring.Engine]*scoring.Scorer{}, scorers: map[*scoring.Engine]*scoring.Scorer{}}
-	w.reader = reader{next: p.Next, to: p.To, patience: patience, source: committed.Partition{Client: r.options.Client, Topic: r.plan.Topic,
+	w.reader = reader{next: p.Next, to: p.To, patience: patience, takes: r.filter.takesRequest, source: committed.Partition{Client: r.options.Client, Topic: r.plan.Topic,
 		Number: p.Partition, MaxBytes: r.options.FetchBytes, Timeout: r.options.Timeout}}
 	if err := json.Unmarshal(p.Figures, w.figures); err != nil {
 		return nil, fmt.Errorf("read figures of partition %d: %w", p.Partition, err)
@@ -293,6 +293,9 @@ func (r *run) pause(ctx context.Context, cause error) error {
 	defer cancel()
 	if stopped := (*StoppedError)(nil); errors.As(cause, &stopped) {
 		return cause
+	}
+	if !errors.Is(cause, context.Canceled) { // it would have failed without being stopped
+		r.log().Error("the replay failed while it was stopped", "error", cause)
 	}
 	err := r.options.Store.PauseReplay(ctx, r.replay.RunID, r.owner)
 	if err != nil {

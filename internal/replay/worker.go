@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
+
+	"github.com/segmentio/kafka-go"
 
 	"recstream/internal/postgres"
 	"recstream/schemas"
@@ -18,18 +21,23 @@ type worker struct {
 	reader     reader
 	checkpoint int64
 	figures    *Figures
-	outbox     Outbox // nil where nothing is emitted
+	outbox     Outbox    // nil where nothing is emitted
+	waits      time.Time // when it was last told that there is nothing to read yet
 
-	jobs           []job
-	decisions      []schemas.Decision // by job
+	batch          batch // in hand; its memory is used again
 	keys           []schemas.ProfileKey
 	comparer       comparer
 	begun, scorers map[*scoring.Engine]*scoring.Scorer // of the batch in hand, and of the one before
 }
 
-// batch is what comes of a batch, as one attempt makes it.
+// batch is some events, and what the last attempt to decide them came to.
 type batch struct {
-	figures     *Figures
+	events []event
+	next   int64 // where the checkpoint goes after them
+
+	jobs        []job              // those that are decided again
+	decisions   []schemas.Decision // by job
+	figures     *Figures           // of the range up to next
 	differences []postgres.ReplayDifference
 	rows        []*schemas.Decision
 	outcomes    []schemas.Outcome
@@ -55,6 +63,10 @@ func (w *worker) work(ctx context.Context) error {
 			return err
 		}
 		w.figures.Lost += lost
+		if w.reader.next == w.checkpoint {
+			w.tellWaiting()
+			continue
+		}
 		if err := w.settle(ctx); err != nil {
 			return fmt.Errorf("partition %d: %w", w.partition, err)
 		}
@@ -62,57 +74,82 @@ func (w *worker) work(ctx context.Context) error {
 	return nil
 }
 
+// tellEvery is how often a line says that a worker waits.
+const tellEvery = time.Minute
+
+// tellWaiting logs that there is nothing to read, which is for as long as somebody's transaction is open.
+func (w *worker) tellWaiting() {
+	if time.Since(w.waits) < tellEvery {
+		return
+	}
+	w.waits = time.Now()
+	w.log().Warn("waiting for the end of a transaction that is open in the topic", "topic", w.plan.Topic, "partition", w.partition,
+		"offset", w.checkpoint)
+}
+
 // settle sees the batch that was read through. It goes on for a while after its context has ended, so that nothing is done
 // for nothing; only what has to wait for the rate is left.
 func (w *worker) settle(stopping context.Context) error {
-	if w.reader.next == w.checkpoint {
-		return nil // there was nothing
-	}
 	ctx, cancel := outliving(stopping, drainTimeout)
 	defer cancel()
-	var done *batch
-	err := w.retry(ctx, "decide", func() (err error) {
-		if done, err = w.process(ctx, nil); err != nil {
-			err = w.unlessStopped(ctx, err)
+	b := &w.batch
+	b.events, b.next = w.reader.events, w.reader.next
+	err := w.retry(ctx, "decide", func() error {
+		if err := w.prepare(ctx, b); err != nil {
+			return w.unlessStopped(ctx, err)
 		}
-		return err
+		return nil
 	})
 	if err == nil {
-		err = w.limit.take(stopping, len(w.jobs)) // what the filter leaves out costs nothing
+		err = w.limit.take(stopping, len(b.jobs)) // what the filter leaves out costs nothing
 	}
 	if err == nil {
-		err = w.emit(ctx, done)
+		err = w.emit(ctx, b)
 	}
 	if err == nil {
-		err = w.store(ctx, done)
+		err = w.store(ctx, b)
 	}
 	return err
 }
 
+// prepare decides the batch again. Where that is published, it leaves out what would not be stored: the replay has a
+// row of the id already.
+func (w *worker) prepare(ctx context.Context, b *batch) error {
+	if err := w.process(ctx, b, nil); err != nil || len(b.outcomes) == 0 {
+		return err
+	}
+	stored, err := w.storedIDs(ctx, b)
+	if err != nil || len(stored) == 0 {
+		return err
+	}
+	return w.process(ctx, b, stored)
+}
+
 // process decides the batch again and compares. stored are the ids of requests that the replay has rows of.
-func (w *worker) process(ctx context.Context, stored map[string]bool) (*batch, error) {
-	b := &batch{figures: w.figures.clone(), stored: stored, decided: map[string]bool{}}
-	found, err := w.findLive(ctx)
+func (w *worker) process(ctx context.Context, b *batch, stored map[string]bool) error {
+	*b = batch{events: b.events, next: b.next, jobs: b.jobs[:0], decisions: b.decisions,
+		figures: w.figures.clone(), stored: stored, decided: map[string]bool{}}
+	found, err := w.findLive(ctx, b)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	w.match(b, found)
-	if err := w.addProfiles(ctx); err != nil {
-		return nil, err
+	if err := w.addProfiles(ctx, b.jobs); err != nil {
+		return err
 	}
-	if len(w.decisions) < len(w.jobs) {
-		w.decisions = append(w.decisions, make([]schemas.Decision, len(w.jobs)-len(w.decisions))...)
+	if more := len(b.jobs) - len(b.decisions); more > 0 {
+		b.decisions = append(b.decisions, make([]schemas.Decision, more)...)
 	}
 	defer w.end()
-	for i := range w.jobs {
-		j, d := &w.jobs[i], &w.decisions[i]
+	for i := range b.jobs {
+		j, d := &b.jobs[i], &b.decisions[i]
 		cause, err := w.decide(ctx, j, d)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		w.judge(b, j, d, cause)
 	}
-	return b, nil
+	return nil
 }
 
 // judge compares a decision with the live one, and adds it to the batch.
@@ -173,8 +210,32 @@ func (w *worker) emit(ctx context.Context, b *batch) error {
 	for i := range b.outcomes {
 		w.outbox.Add(&b.outcomes[i])
 	}
-	return w.retry(ctx, "emit", func() error { return w.outbox.Flush(ctx) })
+	return w.retry(ctx, "emit", func() error {
+		err := w.outbox.Flush(ctx)
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, kafka.MessageSizeTooLarge) || errors.Is(err, kafka.RecordListTooLarge):
+			return &tooLargeError{w.plan.Emit, err}
+		}
+		return w.unlessStopped(ctx, err)
+	})
 }
+
+// tooLargeError says that the topic of the results does not take one of them.
+type tooLargeError struct {
+	topic string
+	err   error
+}
+
+func (e *tooLargeError) Error() string {
+	return fmt.Sprintf("a result is larger than topic %s takes; raise its max.message.bytes, then resume the replay: %v", e.topic, e.err)
+}
+
+func (e *tooLargeError) Unwrap() error { return e.err }
+
+// Transient is false: somebody has to change the topic, and resume.
+func (e *tooLargeError) Transient() bool { return false }
 
 // store stores the batch with the checkpoint. Where Postgres refuses a value for good, its events are stored one by
 // one, and the one at fault is counted as irreproducible.
@@ -182,34 +243,29 @@ func (w *worker) store(ctx context.Context, b *batch) error {
 	err := w.tryStore(ctx, b)
 	refusal := (*postgres.Error)(nil)
 	switch {
-	case !errors.As(err, &refusal) || refusal.Transient() || len(w.jobs) == 0:
+	case !errors.As(err, &refusal) || refusal.Transient() || len(b.jobs) == 0:
 		return err
-	case len(w.reader.events) > 1:
-		return w.storeEach(ctx)
+	case len(b.events) > 1:
+		return w.storeEach(ctx, b)
 	}
-	w.log().Warn("a decision cannot be stored", "offset", w.reader.events[0].message.Offset, "error", err)
-	without := &batch{figures: w.figures.clone()}
+	w.log().Warn("a decision cannot be stored", "offset", b.events[0].message.Offset, "error", err)
+	without := &batch{events: b.events, next: b.next, figures: w.figures.clone()}
 	without.figures.Read++
-	without.fail(w.jobs[0].event, w.jobs[0].live, CauseRecordRefused)
+	without.fail(b.jobs[0].event, b.jobs[0].live, CauseRecordRefused)
 	return w.tryStore(ctx, without)
 }
 
 // storeEach decides and stores the events of a batch one by one. They were published.
-func (w *worker) storeEach(ctx context.Context) error {
-	events, next := w.reader.events, w.reader.next
-	defer func() { w.reader.events, w.reader.next = events, next }()
-	for i := range events {
-		w.reader.events, w.reader.next = events[i:i+1], next
-		if i+1 < len(events) {
-			w.reader.next = events[i+1].message.Offset
+func (w *worker) storeEach(ctx context.Context, b *batch) error {
+	var one batch
+	for i := range b.events {
+		one.events, one.next = b.events[i:i+1], b.next
+		if i+1 < len(b.events) {
+			one.next = b.events[i+1].message.Offset
 		}
-		var one *batch
-		err := w.retry(ctx, "decide", func() (err error) {
-			one, err = w.process(ctx, nil)
-			return err
-		})
+		err := w.retry(ctx, "decide", func() error { return w.process(ctx, &one, nil) })
 		if err == nil {
-			err = w.store(ctx, one)
+			err = w.store(ctx, &one)
 		}
 		if err != nil {
 			return err
@@ -223,11 +279,9 @@ func (w *worker) tryStore(ctx context.Context, b *batch) error {
 	var stored map[string]bool
 	err := w.retry(ctx, "store", func() error {
 		if stored != nil { // another partition was quicker with one of the ids
-			again, err := w.process(ctx, stored)
-			if err != nil {
+			if err := w.process(ctx, b, stored); err != nil {
 				return err
 			}
-			b = again
 		}
 		err := w.record(ctx, b)
 		if errors.Is(err, postgres.ErrConflict) {
@@ -246,8 +300,8 @@ func (w *worker) tryStore(ctx context.Context, b *batch) error {
 
 // advance notes that the batch is stored.
 func (w *worker) advance(b *batch) {
-	w.progress(w.reader.next - w.checkpoint)
-	w.checkpoint, w.figures = w.reader.next, b.figures
+	w.progress(b.next - w.checkpoint)
+	w.checkpoint, w.figures = b.next, b.figures
 }
 
 func (w *worker) record(ctx context.Context, b *batch) error {
@@ -256,7 +310,7 @@ func (w *worker) record(ctx context.Context, b *batch) error {
 		return err
 	}
 	err = w.options.Store.RecordReplay(ctx, postgres.ReplayBatch{RunID: w.replay.RunID, Owner: w.owner, Partition: w.partition,
-		From: w.checkpoint, Next: w.reader.next, Figures: figures, Decisions: b.rows, Differences: b.differences})
+		From: w.checkpoint, Next: b.next, Figures: figures, Decisions: b.rows, Differences: b.differences})
 	if !errors.Is(err, postgres.ErrReplayTaken) {
 		return err
 	}
@@ -269,7 +323,7 @@ func (w *worker) record(ctx context.Context, b *batch) error {
 		return lookUp
 	}
 	for _, p := range r.Partitions {
-		if p.Partition == w.partition && p.Next == w.reader.next && r.Owner == w.owner {
+		if p.Partition == w.partition && p.Next == b.next && r.Owner == w.owner {
 			return nil
 		}
 	}

@@ -34,6 +34,8 @@ type fakeStore struct {
 	refuse string // id of a request whose decision is not taken
 	rows   []string
 	errs   int
+	keep   map[schemas.ProfileKey]*schemas.Profile
+	unread error // of ProfilesAt
 }
 
 func (s *fakeStore) ConfigText(_ context.Context, version string) (string, bool, error) {
@@ -61,6 +63,19 @@ func (s *fakeStore) Profiles(_ context.Context, users []string, into map[string]
 	return nil
 }
 
+func (s *fakeStore) ProfilesAt(context.Context, []schemas.ProfileKey) (map[schemas.ProfileKey]*schemas.Profile, error) {
+	return s.keep, s.unread
+}
+
+func (s *fakeStore) ReplayedDecisions(_ context.Context, _ *postgres.Replay, ids []string) (list []*schemas.Decision, err error) {
+	for _, id := range s.rows {
+		if slices.Contains(ids, id) {
+			list = append(list, &schemas.Decision{RequestID: id})
+		}
+	}
+	return list, nil
+}
+
 func (s *fakeStore) Popularity(context.Context, time.Duration) ([]schemas.ItemPopularity, error) {
 	return nil, nil
 }
@@ -83,6 +98,11 @@ func (s *fakeStore) RecordReplay(_ context.Context, b postgres.ReplayBatch) erro
 		if d.RequestID == s.refuse {
 			s.errs++
 			return &postgres.Error{Op: "record replay", Err: &pgconn.PgError{Code: "22021"}}
+		}
+	}
+	for _, d := range b.Decisions {
+		if slices.Contains(s.rows, d.RequestID) {
+			return postgres.ErrConflict
 		}
 	}
 	for _, d := range b.Decisions {
@@ -149,6 +169,12 @@ func (w *worker) add(offset int64, id, refused string) {
 		message: schemas.Message{Time: at, Source: schemas.Source{Topic: topic, Offset: offset}}})
 }
 
+// decided decides the batch in hand, once.
+func (w *worker) decided(t *testing.T) (*batch, error) {
+	w.batch.events, w.batch.next = w.reader.events, w.reader.next
+	return &w.batch, w.process(t.Context(), &w.batch, nil)
+}
+
 // codes writes counts as "code: count", in order.
 func codes(m map[string]int64) string {
 	var list []string
@@ -184,7 +210,7 @@ func TestRefusedEventsThatLiveDecided(t *testing.T) {
 			for i, id := range []string{"decided", "other event", "", "none", "of a better tier"} {
 				w.add(10+int64(i), id, "wrong_type")
 			}
-			b, err := w.process(t.Context(), nil)
+			b, err := w.decided(t)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -210,23 +236,23 @@ func TestTrialBesideAnExperiment(t *testing.T) {
 	w := newTestWorker(t, s, plan)
 	w.add(10, "r", "")
 	w.reader.events[0].request.ExcludeSeen = false
-	if _, err := w.process(t.Context(), nil); err != nil {
+	if _, err := w.decided(t); err != nil {
 		t.Fatal(err)
 	}
-	*live = w.decisions[0]
+	*live = w.batch.decisions[0]
 	live.Items = slices.Clone(live.Items)
 	live.Experiment = &schemas.ExperimentRef{Name: "x", Variant: "a"}
 	live.ColdStart = append([]schemas.ColdStart{schemas.ColdUnknownUser}, live.ColdStart...)
-	b, err := w.process(t.Context(), nil)
+	b, err := w.decided(t)
 	if total := b.figures.Total(); err != nil || total.Identical != 1 || len(b.rows) != 1 || b.rows[0].Experiment != nil {
 		t.Errorf("compared %+v (%v), want one that is identical and of no experiment", total, err)
 	}
 	w.comparer.trial = false // reproducing it is more than that
-	if b, err = w.process(t.Context(), nil); err != nil || b.figures.Total().Other != 1 {
+	if b, err = w.decided(t); err != nil || b.figures.Total().Other != 1 {
 		t.Errorf("reproduced: %+v (%v)", b.figures.Total(), err)
 	}
 	live.ColdStart, w.comparer.trial = nil, true
-	if b, err = w.process(t.Context(), nil); err != nil || b.figures.Total().Other != 1 {
+	if b, err = w.decided(t); err != nil || b.figures.Total().Other != 1 {
 		t.Errorf("another cold start: %+v (%v)", b.figures.Total(), err)
 	}
 }
@@ -255,7 +281,7 @@ func TestProfileThatLiveDidWithout(t *testing.T) {
 			w := newTestWorker(t, s, plan)
 			w.add(10, "r", "")
 			w.reader.events[0].request.ExcludeSeen = false
-			b, err := w.process(t.Context(), nil)
+			b, err := w.decided(t)
 			if err != nil || codes(b.figures.Irreproducible) != test.want {
 				t.Fatalf("irreproducible %q (%v), want %q", codes(b.figures.Irreproducible), err, test.want)
 			}
