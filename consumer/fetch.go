@@ -60,31 +60,44 @@ func (f *fetcher) run(ctx context.Context, free <-chan *batch, out chan<- *batch
 func (f *fetcher) fill(ctx context.Context, b *batch) error {
 	var lingerUntil time.Time
 	for ctx.Err() == nil {
-		if err := f.take(b); err != nil {
-			return err
-		}
-		wait := f.cfg.FetchMaxWait
-		if b.moved() {
-			if lingerUntil.IsZero() {
-				lingerUntil = time.Now().Add(f.cfg.Linger)
-			}
-			wait = min(wait, time.Until(lingerUntil))
-			if wait <= 0 || b.full(f.cfg.BatchRecords, f.cfg.BatchBytes) {
-				return nil
-			}
-		}
-		if b.moved() {
-			if f.fetch(ctx, wait) != nil {
-				return nil // the next batch meets the same trouble; this one goes first
+		if !b.moved() {
+			err := f.cfg.retry(ctx, f.log, stageFetch, func(int) error { return f.more(ctx, b, f.cfg.FetchMaxWait) })
+			if err != nil && ctx.Err() == nil {
+				return err
 			}
 			continue
 		}
-		err := f.cfg.retry(ctx, f.log, stageFetch, func(int) error { return f.fetch(ctx, wait) })
-		if err != nil && ctx.Err() == nil {
-			return err
+		if lingerUntil.IsZero() {
+			lingerUntil = time.Now().Add(f.cfg.Linger)
+		}
+		wait := min(f.cfg.FetchMaxWait, time.Until(lingerUntil))
+		if wait <= 0 || b.full(f.cfg.BatchRecords, f.cfg.BatchBytes) {
+			return nil
+		}
+		if f.more(ctx, b, wait) != nil {
+			return nil // the next batch meets the same trouble; this one goes first
 		}
 	}
 	return nil
+}
+
+// more adds to the batch what is left of the last response, or else what the broker has, which holds an answer back for
+// wait at the most while there is nothing. What cannot be read is trouble only where there is nothing before it.
+func (f *fetcher) more(ctx context.Context, b *batch, wait time.Duration) error {
+	if f.records == nil {
+		if err := f.fetch(ctx, wait); err != nil {
+			return err
+		}
+	}
+	before := b.next
+	err := f.take(b)
+	if err != nil {
+		f.records = nil
+		if b.next > before {
+			return nil
+		}
+	}
+	return err
 }
 
 // take moves records of the last response into the batch, until it is full or nothing is left.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -242,4 +243,46 @@ func TestBatchForgetsWhatItHad(t *testing.T) {
 	if b.moved() || b.full(1, 1) || b.messages[:1][0].Key != nil {
 		t.Errorf("after reset: %+v", b)
 	}
+}
+
+// TestWhatIsBeforeAnUnreadableBatchIsHandled has a batch in the log whose compression nobody knows.
+func TestWhatIsBeforeAnUnreadableBatchIsHandled(t *testing.T) {
+	broker := startBroker(t, 1, devstack.BrokerOptions{})
+	good := rawBatch(kmsg.RecordBatch{LastOffsetDelta: 1, NumRecords: 2, Records: []byte("\x0c\x00\x00\x00\x01\x01\x00\x0c\x00\x00\x02\x01\x01\x00")})
+	bad := rawBatch(kmsg.RecordBatch{FirstOffset: 2, Attributes: 5, NumRecords: 1, Records: []byte("?")})
+	broker.Cluster().ControlKey(int16(kmsg.Fetch), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		broker.Cluster().KeepControl()
+		asked, res := req.(*kmsg.FetchRequest), req.ResponseKind().(*kmsg.FetchResponse)
+		to, partition := kmsg.NewFetchResponseTopic(), kmsg.NewFetchResponseTopicPartition()
+		partition.RecordBatches = bad
+		if asked.Topics[0].Partitions[0].FetchOffset == 0 {
+			partition.RecordBatches = append(good, bad...)
+		}
+		to.Topic, to.Partitions = topic, append(to.Partitions, partition)
+		res.Topics = append(res.Topics, to)
+		return res, nil, true
+	})
+	var book logbook.Book
+	f := newFetcher(t, broker, &book)
+	if b := fill(t, f); len(b.messages) != 2 || b.next != 2 {
+		t.Fatalf("%d messages up to %d, want 2", len(b.messages), b.next)
+	}
+	ctx, cancel := context.WithCancel(deadline(t))
+	done := make(chan error, 1)
+	b := new(batch)
+	b.reset(f.offset)
+	go func() { done <- f.fill(ctx, b) }()
+	eventually(t, "the log", func() bool { return book.Count("unknown compression 5") > 1 && book.Count("at offset 2") > 1 })
+	cancel()
+	if err := <-done; err != nil || b.moved() {
+		t.Errorf("%v, up to %d", err, b.next)
+	}
+}
+
+// rawBatch returns the batch's bytes, with length and checksum.
+func rawBatch(b kmsg.RecordBatch) []byte {
+	b.Magic, b.ProducerID = 2, -1
+	b.Length = int32(len(b.AppendTo(nil)) - 12)
+	b.CRC = int32(crc32.Checksum(b.AppendTo(nil)[21:], crc32.MakeTable(crc32.Castagnoli)))
+	return b.AppendTo(nil)
 }
