@@ -79,8 +79,9 @@ func TestKafkaStalls(t *testing.T) {
 	r.finish(t, 0, 1)
 }
 
-// stallWarmUp is how many events an instance works through before a stall at the most.
-const stallWarmUp = 4000
+// stallWarmUp is how many events an instance works through before a stall at the most: enough that they come faster than
+// they are handled, so that it has full batches in hand, as it has behind the stall.
+const stallWarmUp = 50_000
 
 func (s *stage) beginStall(t *testing.T, name string) *run {
 	t.Helper()
