@@ -23,7 +23,7 @@ func (r *run) finish(t *testing.T, requests, faults int) {
 		t.Fatalf("not everything is committed: %v", err)
 	}
 	r.mustLive(t)
-	if err := readers.Verify(within(t, patience), strings.Join(r.brokers, ","), r.topics().Results, r.readers...); err != nil {
+	if err := readers.Verify(r.toRead(t), strings.Join(r.brokers, ","), r.topics().Results, r.readers...); err != nil {
 		t.Error(err)
 	}
 	r.mustHaveSeen(t)
@@ -79,6 +79,11 @@ func (r *run) stored(t *testing.T) (sum int64) {
 	return sum
 }
 
+// toRead returns a context for as long as a slow machine needs to read all that there is of the run.
+func (r *run) toRead(t *testing.T) context.Context {
+	return within(t, patience+time.Duration(r.sent.Load())*time.Millisecond)
+}
+
 // judge collects the history and returns what is wrong. A history with violations is kept in a file.
 func (r *run) judge(t *testing.T) []history.Violation {
 	t.Helper()
@@ -94,7 +99,7 @@ func (r *run) judge(t *testing.T) []history.Violation {
 // collect reads all that there is of the run.
 func (r *run) collect(t *testing.T) *history.History {
 	t.Helper()
-	ctx := within(t, patience+time.Duration(r.sent.Load())*time.Millisecond)
+	ctx := r.toRead(t)
 	h := &history.History{Progress: r.endWatch(), Notes: r.notes}
 	need(t, r.observer.Complete(ctx, h))
 	h.DeadLetters = append(r.kept, h.DeadLetters...)
