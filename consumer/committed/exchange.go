@@ -75,7 +75,7 @@ type response struct {
 type transaction struct{ producer, first int64 }
 
 // ApiKey is that of Fetch.
-func (*response) ApiKey() protocol.ApiKey { return protocol.Fetch }
+func (*response) ApiKey() protocol.ApiKey { return protocol.Fetch } //nolint:staticcheck // the library names it
 
 // read reads the body, as the Kafka protocol guide has it: FetchResponse.
 func (r *response) read(version int16) error {
