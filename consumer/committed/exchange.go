@@ -32,6 +32,9 @@ func (e *exchange) Required(versions map[protocol.ApiKey]int16) bool {
 	return true
 }
 
+// Topic is that of the partition that is asked for: a transport that is wrapped can tell by it whose fetch it is.
+func (e *exchange) Topic() string { return e.Topics[0].Topic }
+
 // RawExchange asks, and reads the answer. After an error the library closes the connection.
 func (e *exchange) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
 	if e.version < leastVersion {
@@ -76,6 +79,9 @@ type transaction struct{ producer, first int64 }
 
 // ApiKey is that of Fetch.
 func (*response) ApiKey() protocol.ApiKey { return protocol.Fetch } //nolint:staticcheck // the library names it
+
+// IsEmpty reports whether there are no records, likewise for a transport that is wrapped.
+func (r *response) IsEmpty() bool { return len(r.records) == 0 }
 
 // read reads the body, as the Kafka protocol guide has it: FetchResponse.
 func (r *response) read(version int16) error {

@@ -8,7 +8,6 @@ import (
 
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
-	"github.com/segmentio/kafka-go/protocol/fetch"
 )
 
 // Transport plants faults around requests to Kafka.
@@ -51,8 +50,8 @@ var around = map[protocol.ApiKey]struct{ before, after Point }{
 func reaching(next roundTripFunc) roundTripFunc {
 	return func(ctx context.Context, to net.Addr, req kafka.Request) (kafka.Response, error) {
 		s, points := streamOf(ctx), around[req.ApiKey()]
-		if f, ok := req.(*fetch.Request); ok { // the fetcher's context is its own
-			s = streamOfTopic(f)
+		if f, ok := req.(interface{ Topic() string }); ok { // a fetch: the fetcher's context is its own
+			s = streamOfTopic(f.Topic())
 		}
 		if err := planted.reach(s, points.before); err != nil {
 			return nil, err
@@ -68,17 +67,14 @@ func reaching(next roundTripFunc) roundTripFunc {
 	}
 }
 
-func streamOfTopic(f *fetch.Request) *stream {
-	if len(f.Topics) != 1 {
-		return nil
-	}
-	s, _ := streams.Load(f.Topics[0].Topic)
+func streamOfTopic(topic string) *stream {
+	s, _ := streams.Load(topic)
 	found, _ := s.(*stream)
 	return found
 }
 
 // isEmpty reports whether a response is to a fetch and has nothing.
 func isEmpty(res kafka.Response) bool {
-	f, ok := res.(*fetch.Response)
-	return ok && (len(f.Topics) == 0 || len(f.Topics[0].Partitions) == 0 || f.Topics[0].Partitions[0].RecordSet.Records == nil)
+	f, ok := res.(interface{ IsEmpty() bool })
+	return ok && f.IsEmpty()
 }
