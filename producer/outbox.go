@@ -2,10 +2,10 @@ package producer
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/protocol/txnoffsetcommit"
 
 	"recstream/schemas"
 )
@@ -56,42 +56,15 @@ func (o *Outbox) Flush(ctx context.Context, next int64) error {
 	return o.commit(ctx, next)
 }
 
-// Committed returns the group's offset of the partition, negative where it has none. With transactions it is final:
-// what another had begun before this outbox was opened has been committed or aborted by then.
-func (o *Outbox) Committed(ctx context.Context) (int64, error) {
-	ctx, cancel := context.WithTimeout(ctx, o.cfg.Timeout)
-	defer cancel()
-	res, err := o.cfg.Client.OffsetFetch(ctx, &kafka.OffsetFetchRequest{
-		GroupID: o.of.Group, Topics: map[string][]int{o.of.Topic: {o.of.Partition}}})
-	if err == nil {
-		err = res.Error
-	}
-	if errors.Is(err, kafka.GroupIdNotFound) {
-		return -1, nil
-	}
-	if err == nil && len(res.Topics[o.of.Topic]) != 1 {
-		err = errIncomplete
-	}
-	if err == nil {
-		err = res.Topics[o.of.Topic][0].Error
-	}
-	if err != nil {
-		o.reconnect()
-		return 0, fmt.Errorf("read committed offset: %w", err)
-	}
-	return res.Topics[o.of.Topic][0].CommittedOffset, nil
-}
-
 // transact writes what was added and the offset in one Kafka transaction. The offset tells whether one that was given up
 // had been committed: it was part of it. An offset alone goes the same way: committed without an epoch it could come
 // late, and take a later one back.
 func (o *Outbox) transact(ctx context.Context, next int64) error {
 	if o.doubtful {
-		committed, err := o.resolve(ctx)
+		committed, err := o.Committed(ctx)
 		if err != nil {
 			return err
 		}
-		o.doubtful = false
 		if committed >= next {
 			o.forget()
 			return nil
@@ -104,17 +77,6 @@ func (o *Outbox) transact(ctx context.Context, next int64) error {
 	o.doubtful = false
 	o.forget()
 	return nil
-}
-
-// resolve ends the transaction that was begun, one way or the other, and returns the offset that is committed. Brokers
-// before 4.0 raise the epoch of an open transaction by themselves and take its owner for fenced; one that was aborted
-// they leave. Whatever comes of the abort, the epoch decides.
-func (o *Outbox) resolve(ctx context.Context) (committed int64, err error) {
-	_ = o.end(ctx, false)
-	if err := o.renew(ctx); err != nil {
-		return 0, o.failed("resolve transaction", err)
-	}
-	return o.Committed(ctx)
 }
 
 // attempt is one transaction from its beginning to its commit. The offset joins it after the records: brokers that ask
@@ -131,9 +93,23 @@ func (o *Outbox) attempt(ctx context.Context, next int64) error {
 
 // addOffset makes the offset part of the transaction. The broker refuses it once the generation has ended.
 func (o *Outbox) addOffset(ctx context.Context, next int64) error {
+	if err := o.addGroup(ctx); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, o.cfg.Timeout)
 	defer cancel()
-	err := whileConcurrent(ctx, func() error {
+	answer, err := o.cfg.Client.Transport.RoundTrip(ctx, o.cfg.Client.Addr, o.offsetCommit(next))
+	if err != nil {
+		return err
+	}
+	return failureOf(answer.(*txnoffsetcommit.Response))
+}
+
+// addGroup has the transaction, which it begins if there is none, take in an offset of the group.
+func (o *Outbox) addGroup(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, o.cfg.Timeout)
+	defer cancel()
+	return whileConcurrent(ctx, func() error {
 		res, err := o.cfg.Client.AddOffsetsToTxn(ctx, &kafka.AddOffsetsToTxnRequest{TransactionalID: o.transactionalID,
 			ProducerID: int(o.id.id), ProducerEpoch: int(o.id.epoch), GroupID: o.of.Group})
 		if err != nil {
@@ -141,20 +117,16 @@ func (o *Outbox) addOffset(ctx context.Context, next int64) error {
 		}
 		return res.Error
 	})
-	if err != nil {
-		return err
+}
+
+// offsetCommit is the request that commits an offset as a part of the transaction, in the name of the group's member.
+func (o *Outbox) offsetCommit(offset int64) *txnoffsetcommit.Request {
+	return &txnoffsetcommit.Request{
+		TransactionalID: o.transactionalID, ProducerID: o.id.id, ProducerEpoch: o.id.epoch,
+		GroupID: o.of.Group, GenerationID: int32(o.of.Generation), MemberID: o.of.Member,
+		Topics: []txnoffsetcommit.RequestTopic{{Name: o.of.Topic, Partitions: []txnoffsetcommit.RequestPartition{
+			{Partition: int32(o.of.Partition), CommittedOffset: offset}}}},
 	}
-	res, err := o.cfg.Client.TxnOffsetCommit(ctx, &kafka.TxnOffsetCommitRequest{TransactionalID: o.transactionalID,
-		ProducerID: int(o.id.id), ProducerEpoch: int(o.id.epoch),
-		GroupID: o.of.Group, GenerationID: o.of.Generation, MemberID: o.of.Member,
-		Topics: map[string][]kafka.TxnOffsetCommit{o.of.Topic: {{Partition: o.of.Partition, Offset: next}}}})
-	if err != nil {
-		return err
-	}
-	if len(res.Topics[o.of.Topic]) != 1 {
-		return errIncomplete
-	}
-	return res.Topics[o.of.Topic][0].Error
 }
 
 // commit commits the offset in the name of the group's member, without a transaction. The broker refuses it once the

@@ -17,6 +17,7 @@ func Check(h *History) []Violation {
 	c.checkOutcomes()
 	c.checkGapRows()
 	c.checkRecounts()
+	c.checkCommits()
 	c.checkProgress()
 	return c.violations
 }
@@ -26,14 +27,15 @@ type checker struct {
 	*History
 	violations []Violation
 
-	events   map[Place]*Published
-	logs     map[Place]*Log      // by the place of offset 0
-	requests map[string]*request // by id
-	ids      []string            // of requests, sorted
-	bad      []*Published        // in the order of publishing
-	named    map[string][]Place  // of bad events whose request id can be read, by that
-	rejected map[Place][]*answer // rejected results, by the place of their event
-	outcomes map[Place][]*Outcome
+	events    map[Place]*Published
+	logs      map[Place]*Log      // by the place of offset 0
+	requests  map[string]*request // by id
+	ids       []string            // of requests, sorted
+	bad       []*Published        // in the order of publishing
+	named     map[string][]Place  // of bad events whose request id can be read, by that
+	rejected  map[Place][]*answer // rejected results, by the place of their event
+	outcomes  map[Place][]*Outcome
+	committed map[stream]int64 // the last of its commits
 }
 
 // request is all that there is of one request id.

@@ -300,6 +300,7 @@ func (f *fabricator) observe() {
 			seen := history.Progress{At: epoch, Group: s[0], Topic: s[1], Partition: p, Committed: history.None, Fence: history.None, End: f.ends[at]}
 			if fence, some := f.fences[at]; some {
 				seen.Committed, seen.Fence = fence, fence
+				f.Commits = append(f.Commits, history.Commit{Group: s[0], Topic: s[1], Partition: p, Offset: fence})
 			}
 			f.Progress = append(f.Progress, seen)
 		}

@@ -122,14 +122,17 @@ func (f *finder) aborted() *history.Emission {
 	return &f.Raw[f.index(slices.IndexFunc(f.Raw, func(e history.Emission) bool { return !committed[e.Place] }))]
 }
 
-// observe replaces what was observed of one partition; each step is committed, fence and end. The log ends at end.
+// observe replaces what was committed and observed of one partition; each step is committed, fence and end. The log
+// ends at end.
 func (f *finder) observe(steps func(end int64) [][3]int64) {
 	const partition = 1
 	f.Progress = slices.DeleteFunc(f.Progress, func(p history.Progress) bool { return p.Topic == topics.Requests && p.Partition == partition })
+	f.Commits = slices.DeleteFunc(f.Commits, func(o history.Commit) bool { return o.Topic == topics.Requests && o.Partition == partition })
 	end := f.Logs[partition].End
 	for _, s := range steps(end) {
 		f.Progress = append(f.Progress, history.Progress{Group: groups.Requests, Topic: topics.Requests, Partition: partition,
 			Committed: s[0], Fence: s[1], End: s[2]})
+		f.Commits = append(f.Commits, history.Commit{Group: groups.Requests, Topic: topics.Requests, Partition: partition, Offset: s[0]})
 	}
 }
 
@@ -391,7 +394,9 @@ var faults = map[string]struct {
 		f.Outcomes = slices.DeleteFunc(f.Outcomes, func(o history.Outcome) bool { return o.Source == f.Published[i].Place })
 		f.Published = slices.Delete(f.Published, i, i+1)
 	}},
-	"two events in one place": {history.BrokenHistory, func(f *finder) { f.Published = append(f.Published, f.Published[0]) }},
-	"nobody observed":         {history.BrokenHistory, func(f *finder) { f.Progress = nil }},
-	"nothing at all":          {history.BrokenHistory, func(f *finder) { *f.History = history.History{} }},
+	"two events in one place":  {history.BrokenHistory, func(f *finder) { f.Published = append(f.Published, f.Published[0]) }},
+	"a commit unaccounted for": {history.BrokenHistory, func(f *finder) { f.Commits = f.Commits[:len(f.Commits)-1] }},
+	"nothing committed":        {history.BrokenHistory, func(f *finder) { f.Commits = nil }},
+	"nobody observed":          {history.BrokenHistory, func(f *finder) { f.Progress = nil }},
+	"nothing at all":           {history.BrokenHistory, func(f *finder) { *f.History = history.History{} }},
 }

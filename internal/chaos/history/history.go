@@ -17,6 +17,7 @@ type History struct {
 	Results     []Emitted // of the results topic, as a read_committed reader sees it
 	Raw         []Emission
 	DeadLetters []Emitted  // of the dead-letter topic, as a read_committed reader sees it
+	Commits     []Commit   // of each partition in the order of Kafka's own log
 	Progress    []Progress // of each partition in the order of observation
 	Gaps        []Gap
 	Notes       []Note
@@ -217,6 +218,15 @@ type Progress struct {
 	End       int64     `json:"end"`
 }
 
+// Commit is an offset that a group committed, by the log that Kafka keeps of that. What a broker answers when it is
+// asked may be of the past: one that was frozen does not know at first that it coordinates no longer.
+type Commit struct {
+	Group     string `json:"group"`
+	Topic     string `json:"topic"`
+	Partition int    `json:"partition"`
+	Offset    int64  `json:"offset"` // None where it was deleted
+}
+
 // None stands for an offset or a fence that is not there yet.
 const None int64 = -1
 
@@ -244,7 +254,7 @@ type Note struct {
 
 // String says in one line how much the history holds.
 func (h *History) String() string {
-	return fmt.Sprintf("%s, seed %d: %d events, %d decisions, %d outcomes, %d results (%d with what was aborted), %d dead letters, %d observations, %d gaps",
+	return fmt.Sprintf("%s, seed %d: %d events, %d decisions, %d outcomes, %d results (%d with what was aborted), %d dead letters, %d commits, %d observations, %d gaps",
 		h.Run.Name, h.Run.Seed, len(h.Published), len(h.Decisions), len(h.Outcomes), len(h.Results), len(h.Raw),
-		len(h.DeadLetters), len(h.Progress), len(h.Gaps))
+		len(h.DeadLetters), len(h.Commits), len(h.Progress), len(h.Gaps))
 }

@@ -17,6 +17,7 @@ type line struct {
 	Note       *Note       `json:"note,omitempty"`
 	Log        *Log        `json:"log,omitempty"`
 	Gap        *Gap        `json:"gap,omitempty"`
+	Commit     *Commit     `json:"commit,omitempty"`
 	Progress   *Progress   `json:"progress,omitempty"`
 	Published  *Published  `json:"published,omitempty"`
 	Decision   *Decision   `json:"decision,omitempty"`
@@ -38,6 +39,7 @@ func (h *History) Write(to io.Writer) error {
 		each(enc, h.Notes, func(v *Note) line { return line{Note: v} }),
 		each(enc, h.Logs, func(v *Log) line { return line{Log: v} }),
 		each(enc, h.Gaps, func(v *Gap) line { return line{Gap: v} }),
+		each(enc, h.Commits, func(v *Commit) line { return line{Commit: v} }),
 		each(enc, h.Progress, func(v *Progress) line { return line{Progress: v} }),
 		each(enc, h.Published, func(v *Published) line { return line{Published: v} }),
 		each(enc, h.Decisions, func(v *Decision) line { return line{Decision: v} }),
@@ -87,6 +89,7 @@ func (h *History) add(l *line) {
 	add(&h.Notes, l.Note)
 	add(&h.Logs, l.Log)
 	add(&h.Gaps, l.Gap)
+	add(&h.Commits, l.Commit)
 	add(&h.Progress, l.Progress)
 	add(&h.Published, l.Published)
 	add(&h.Decisions, l.Decision)

@@ -43,7 +43,7 @@ func copyOf(h *history.History) *history.History {
 	c := *h
 	c.Logs, c.Published, c.Decisions, c.Outcomes = slices.Clone(h.Logs), slices.Clone(h.Published), slices.Clone(h.Decisions), slices.Clone(h.Outcomes)
 	c.Results, c.Raw, c.DeadLetters = slices.Clone(h.Results), slices.Clone(h.Raw), slices.Clone(h.DeadLetters)
-	c.Progress, c.Gaps = slices.Clone(h.Progress), slices.Clone(h.Gaps)
+	c.Commits, c.Progress, c.Gaps = slices.Clone(h.Commits), slices.Clone(h.Progress), slices.Clone(h.Gaps)
 	c.Profiles, c.Popularity = slices.Clone(h.Profiles), slices.Clone(h.Popularity)
 	return &c
 }
@@ -85,6 +85,7 @@ func (m *mutator) mutate() string {
 		{"drop a log", func() bool { return drop(m, &m.Logs, nil) }},
 		{"drop a gap", func() bool { return drop(m, &m.Gaps, nil) }},
 		{"move an observation", m.moveObservation},
+		{"move a commit", m.moveCommit},
 	}
 	for {
 		if mutation := mutations[m.rng.IntN(len(mutations))]; mutation.make() {
@@ -241,6 +242,17 @@ func (m *mutator) moveObservation() bool {
 	i, j := m.rng.IntN(len(m.Progress)), m.rng.IntN(len(m.Progress))
 	a, b := &m.Progress[i], &m.Progress[j]
 	if a.Topic != b.Topic || a.Partition != b.Partition || a.Fence == b.Fence {
+		return false
+	}
+	*a, *b = *b, *a
+	return true
+}
+
+// moveCommit lets a later commit come before an earlier one.
+func (m *mutator) moveCommit() bool {
+	i, j := m.rng.IntN(len(m.Commits)), m.rng.IntN(len(m.Commits))
+	a, b := &m.Commits[i], &m.Commits[j]
+	if a.Topic != b.Topic || a.Partition != b.Partition || a.Offset == b.Offset {
 		return false
 	}
 	*a, *b = *b, *a

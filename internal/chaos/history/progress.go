@@ -7,7 +7,20 @@ type stream struct {
 	partition int
 }
 
-// checkProgress sees that offsets and fences only went forward, in their order, and ended at the log's end.
+// checkCommits sees that committed offsets only went forward.
+func (c *checker) checkCommits() {
+	c.committed = map[stream]int64{}
+	for i := range c.Commits {
+		o := &c.Commits[i]
+		s := stream{o.Group, o.Topic, o.Partition}
+		if before, some := c.committed[s]; some && o.Offset < before {
+			c.report(OffsetBackwards, Place{o.Topic, o.Partition, o.Offset}, "group %s: committed %d, and then %d", o.Group, before, o.Offset)
+		}
+		c.committed[s] = o.Offset
+	}
+}
+
+// checkProgress sees that fences only went forward, that offsets were behind them, and that both ended at the log's end.
 func (c *checker) checkProgress() {
 	last := map[stream]*Progress{}
 	for i := range c.Progress {
@@ -29,9 +42,6 @@ func (c *checker) checkProgress() {
 // checkStep compares an observation with the one before, nil for none.
 func (c *checker) checkStep(before, p *Progress) {
 	at := Place{p.Topic, p.Partition, p.Committed}
-	if before != nil && p.Committed < before.Committed {
-		c.report(OffsetBackwards, at, "group %s: committed %d, and then %d at %v", p.Group, before.Committed, p.Committed, p.At)
-	}
 	if before != nil && p.Fence < before.Fence {
 		c.report(FenceBackwards, at, "group %s: fence %d, and then %d at %v", p.Group, before.Fence, p.Fence, p.At)
 	}
@@ -56,6 +66,9 @@ func (c *checker) checkEnd(l *Log, p *Progress) {
 	case p == nil:
 		c.report(BrokenHistory, at, "nobody observed how far its reader was")
 		return
+	}
+	if last, some := c.committed[stream{p.Group, p.Topic, p.Partition}]; p.Committed != None && (!some || last != p.Committed) {
+		c.report(BrokenHistory, at, "group %s: committed %d, which is not the last of its commits", p.Group, p.Committed)
 	}
 	switch { // what is not fenced cannot be committed
 	case p.Fence < l.End:

@@ -125,6 +125,8 @@ func withOwnID(next roundTripFunc) roundTripFunc {
 			own(&r.TransactionalID)
 		case *endtxn.Request:
 			own(&r.TransactionalID)
+		case interface{ Mark() *txnoffsetcommit.Request }:
+			own(&r.Mark().TransactionalID)
 		}
 		return next(ctx, to, req)
 	}
@@ -177,7 +179,7 @@ func plainCommit(r *txnoffsetcommit.Request) *offsetcommit.Request {
 func aborting(next roundTripFunc) roundTripFunc {
 	var ended atomic.Int64
 	return func(ctx context.Context, to net.Addr, req kafka.Request) (kafka.Response, error) {
-		if r, ok := req.(*endtxn.Request); ok && isOfRequests(streamOf(ctx)) && ended.Add(1) == 2 {
+		if r, ok := req.(*endtxn.Request); ok && r.Committed && isOfRequests(streamOf(ctx)) && ended.Add(1) == 2 {
 			planted.wrong()
 			r.Committed = false
 		}

@@ -29,7 +29,7 @@ type outbox struct {
 }
 
 func (o *outbox) Committed(ctx context.Context) (int64, error) {
-	return o.Outbox.Committed(o.stream.in(ctx))
+	return o.Outbox.Committed(reading(o.stream.in(ctx)))
 }
 
 func (o *outbox) Flush(ctx context.Context, next int64) error {

@@ -10,8 +10,10 @@ type Point string
 const (
 	BeforeProducerID Point = "open.before_producer_id" // InitProducerID is about to be sent
 	AfterProducerID  Point = "open.after_producer_id"
-	BeforeOffset     Point = "open.before_offset" // the committed offset is about to be read
+	MarkBegun        Point = "open.mark_begun"    // AddOffsetsToTxn is answered, for the mark
+	BeforeOffset     Point = "open.before_offset" // the mark is about to be set, and the committed offset to be read
 	AfterOffset      Point = "open.after_offset"
+	MarkEnded        Point = "open.mark_ended"   // EndTxn is answered, which takes the mark back
 	BeforeFence      Point = "open.before_fence" // the fence is about to be read
 	AfterFence       Point = "open.after_fence"
 
@@ -57,7 +59,7 @@ const (
 )
 
 var points = []Point{
-	BeforeProducerID, AfterProducerID, BeforeOffset, AfterOffset, BeforeFence, AfterFence,
+	BeforeProducerID, AfterProducerID, MarkBegun, BeforeOffset, AfterOffset, MarkEnded, BeforeFence, AfterFence,
 	BeforeFetch, AfterFetch, BeforeFind,
 	BeforeStore, Fenced, Copying, BeforeCommit, AfterCommit, BeforePublish,
 	PartitionsAdded, BeforeProduce, AfterProduce, OffsetsAdded, OffsetInTxn, BeforeEnd, AfterEnd, AfterPublish,

@@ -37,7 +37,6 @@ func (t *transport) CloseIdleConnections() {
 // around are the points before a request and after its answer, whatever that says.
 var around = map[protocol.ApiKey]struct{ before, after Point }{
 	protocol.InitProducerId:     {BeforeProducerID, AfterProducerID},
-	protocol.OffsetFetch:        {BeforeOffset, AfterOffset},
 	protocol.Fetch:              {BeforeFetch, AfterFetch},
 	protocol.AddPartitionsToTxn: {"", PartitionsAdded},
 	protocol.Produce:            {BeforeProduce, AfterProduce},
@@ -46,10 +45,25 @@ var around = map[protocol.ApiKey]struct{ before, after Point }{
 	protocol.EndTxn:             {BeforeEnd, AfterEnd},
 }
 
+// aroundReading are those of the requests with which a partition that is taken over learns its committed offset.
+var aroundReading = map[protocol.ApiKey]struct{ before, after Point }{
+	protocol.AddOffsetsToTxn: {"", MarkBegun},
+	protocol.OffsetFetch:     {BeforeOffset, AfterOffset},
+	protocol.EndTxn:          {"", MarkEnded},
+}
+
+type readingKey struct{}
+
+// reading marks what is done with the context as the reading of the committed offset.
+func reading(ctx context.Context) context.Context { return context.WithValue(ctx, readingKey{}, true) }
+
 // reaching is a round trip with the points around it.
 func reaching(next roundTripFunc) roundTripFunc {
 	return func(ctx context.Context, to net.Addr, req kafka.Request) (kafka.Response, error) {
 		s, points := streamOf(ctx), around[req.ApiKey()]
+		if ctx.Value(readingKey{}) != nil {
+			points = aroundReading[req.ApiKey()]
+		}
 		if f, ok := req.(interface{ Topic() string }); ok { // a fetch: the fetcher's context is its own
 			s = streamOfTopic(f.Topic())
 		}

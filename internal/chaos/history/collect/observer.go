@@ -175,7 +175,7 @@ func (o *Observer) AwaitEnd(ctx context.Context) error {
 	})
 }
 
-// Complete fills in what the servers hold at the end of a run: logs, rows, results in both views, dead letters, and
+// Complete fills in what the servers hold at the end of a run: logs, rows, commits, results in both views, dead letters, and
 // a last observation behind those that are there. What was published, gaps and notes are the caller's to say.
 func (o *Observer) Complete(ctx context.Context, h *history.History) error {
 	h.Run = o.run
@@ -201,6 +201,9 @@ func (o *Observer) Complete(ctx context.Context, h *history.History) error {
 		return err
 	}
 	if h.Popularity, err = Popularity(ctx, o.db); err != nil {
+		return err
+	}
+	if h.Commits, err = o.commits(ctx); err != nil {
 		return err
 	}
 	return o.emitted(ctx, h)

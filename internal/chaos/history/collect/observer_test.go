@@ -118,7 +118,9 @@ func TestHistoryIsComplete(t *testing.T) {
 	produce(t, c,
 		&kgo.Record{Topic: topics.Requests, Partition: 2, Value: []byte("{}")},
 		&kgo.Record{Topic: topics.Results, Partition: 1, Key: []byte("u"), Value: []byte("result"), Headers: []kgo.RecordHeader{{Key: "ce_id", Value: []byte("id")}}},
-		&kgo.Record{Topic: topics.DeadLetters, Value: []byte{0xff}})
+		&kgo.Record{Topic: topics.DeadLetters, Value: []byte{0xff}},
+		committing(groups.Requests, topics.Requests, 2, 7), &kgo.Record{Topic: offsetsTopic, Key: []byte{0, 2, 0, 1, 'g'}, Value: []byte("of members")},
+		committing(groups.Requests, topics.Feedback, 0, 7), committing(groups.Requests, topics.Requests, 2, history.None))
 	execute(t, db, `INSERT INTO models (name, version, sha256) VALUES ('m', '1', 'ab')`)
 	const row = `INSERT INTO decisions (run_id, request_id, user_id, mood, requested_at, scored_at, tier, degraded, model_id, config_version,
 		catalog_version, considered, item_ids, titles, predictions, scores, queue_us, score_us, source_topic, source_partition, source_offset,
@@ -151,6 +153,8 @@ func TestHistoryIsComplete(t *testing.T) {
 			Headers: []history.Header{{Key: "ce_id", Value: history.Bytes("id")}}}},
 		Raw:         []history.Emission{{Place: history.Place{Topic: "results", Partition: 1}, ID: "id", Digest: history.DigestOf([]byte("result"))}},
 		DeadLetters: []history.Emitted{{Place: history.Place{Topic: "dead-letters"}, Value: history.Bytes{0xff}}},
+		Commits: []history.Commit{{Group: groups.Requests, Topic: topics.Requests, Partition: 2, Offset: 7},
+			{Group: groups.Requests, Topic: topics.Requests, Partition: 2, Offset: history.None}},
 	}
 	if len(h.Logs) != 5 || h.Logs[2] != (history.Log{Topic: "requests", Partition: 2, End: 1}) || len(h.Progress) != 6 || h.Progress[0].Group != "before" {
 		t.Errorf("logs %v, progress %v", h.Logs, h.Progress)
@@ -164,6 +168,19 @@ func TestHistoryIsComplete(t *testing.T) {
 	}
 }
 
+// committing is a record of a commit as Kafka writes it, of an offset that is None of its deletion.
+func committing(group, topic string, partition int32, offset int64) *kgo.Record {
+	key := kmsg.NewOffsetCommitKey()
+	key.Version, key.Group, key.Topic, key.Partition = 1, group, topic, partition
+	r := &kgo.Record{Topic: offsetsTopic, Key: key.AppendTo(nil)}
+	if offset != history.None {
+		value := kmsg.NewOffsetCommitValue()
+		value.Version, value.Offset = 3, offset
+		r.Value = value.AppendTo(nil)
+	}
+	return r
+}
+
 func dump(h *history.History) string {
-	return fmt.Sprintf("%+v %+v %+v %+v %+v %+v %+v %+v", h.Run, h.Decisions, h.Outcomes, h.Profiles, h.Popularity, h.Results, h.Raw, h.DeadLetters)
+	return fmt.Sprintf("%+v %+v %+v %+v %+v %+v %+v %+v %+v", h.Run, h.Decisions, h.Outcomes, h.Profiles, h.Popularity, h.Results, h.Raw, h.DeadLetters, h.Commits)
 }

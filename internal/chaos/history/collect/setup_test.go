@@ -22,6 +22,9 @@ var (
 	groups = history.Groups{Requests: "group", Feedback: "group-feedback"}
 )
 
+// offsetsTopic is a topic like others to the embedded Kafka.
+const offsetsTopic = "__consumer_offsets"
+
 // server has a database for each test.
 var server devstacktest.Postgres
 
@@ -44,7 +47,7 @@ func must(t *testing.T, err error) {
 func startBroker(t *testing.T) *devstack.Broker {
 	t.Helper()
 	b, err := devstack.StartBroker(devstack.BrokerOptions{Topics: map[string]int{
-		topics.Requests: 3, topics.Feedback: 2, topics.Results: 2, topics.DeadLetters: 2}})
+		topics.Requests: 3, topics.Feedback: 2, topics.Results: 2, topics.DeadLetters: 2, offsetsTopic: 1}})
 	must(t, err)
 	t.Cleanup(b.Close)
 	return b
