@@ -94,7 +94,7 @@ func (l *Ledger) Record(ctx context.Context, b schemas.Batch) error {
 	defer cancel()
 	err := l.record(ctx, b)
 	switch {
-	case errors.Is(err, ErrFenced):
+	case errors.Is(err, ErrFenced), errors.Is(err, ErrConflict):
 		return err
 	case hasCode(err, uniqueViolation):
 		return fmt.Errorf("record decisions: %w", ErrConflict)
@@ -161,7 +161,7 @@ func (l *Ledger) serialize(ctx context.Context, tx pgx.Tx, b schemas.Batch) erro
 		`SELECT count(*) FROM decisions WHERE request_id = ANY($1) AND run_id = $2 AND scored_at >= $3 AND scored_at <= $4`,
 		ids, int32(LiveRun), since, until).Scan(&n)
 	if err == nil && n > 0 {
-		err = &pgconn.PgError{Code: uniqueViolation, Message: "request id answered on the other side of midnight"}
+		err = fmt.Errorf("record decisions: %w, on the other side of midnight", ErrConflict)
 	}
 	return err
 }

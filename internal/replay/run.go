@@ -13,6 +13,7 @@ import (
 	"github.com/cenkalti/backoff/v4"
 	"github.com/segmentio/kafka-go"
 
+	"recstream/consumer"
 	"recstream/consumer/committed"
 	"recstream/internal/postgres"
 	"recstream/schemas"
@@ -260,9 +261,7 @@ func (r *run) retry(ctx context.Context, stage string, do func() error) error {
 		backoff.WithMaxInterval(5*time.Second), backoff.WithMaxElapsedTime(0))
 	var last error
 	operation := func() error {
-		last = do()
-		var e interface{ Transient() bool }
-		if errors.As(last, &e) && !e.Transient() {
+		if last = do(); last != nil && !consumer.IsTransient(last) {
 			return backoff.Permanent(last)
 		}
 		return last
