@@ -27,15 +27,18 @@ type Place struct {
 	Offset    int64
 }
 
+// compare orders places as they stand in the topic.
+func (p Place) compare(q Place) int {
+	return cmp.Or(cmp.Compare(p.Partition, q.Partition), cmp.Compare(p.Offset, q.Offset))
+}
+
 // Narrow leaves out of spans what the places rule out. Whatever order the places are named in, it returns them in that of
 // their topic, each once.
 func (f *Filter) Narrow(spans []Span) []Span {
 	if len(f.Places) == 0 {
 		return spans
 	}
-	places := slices.SortedFunc(slices.Values(f.Places), func(a, b Place) int {
-		return cmp.Or(cmp.Compare(a.Partition, b.Partition), cmp.Compare(a.Offset, b.Offset))
-	})
+	places := slices.SortedFunc(slices.Values(f.Places), Place.compare)
 	var narrow []Span
 	for _, p := range slices.Compact(places) {
 		for _, s := range spans {

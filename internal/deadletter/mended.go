@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"time"
 	"unicode/utf8"
 )
@@ -106,6 +107,14 @@ type event struct {
 
 // Len returns how many letters there are.
 func (m *Mended) Len() int { return len(m.byPlace) }
+
+// all returns a list of its own.
+func (m *Mended) all() map[Place]event {
+	if m == nil {
+		return nil
+	}
+	return maps.Clone(m.byPlace)
+}
 
 // ReadMended reads documents that follow each other, such as 'recstream dlq show -o json' prints. Of each its
 // partition, offset, at, key and value count.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -63,6 +65,7 @@ const (
 	SkipTooLarge  Skip = "is larger than its topic takes"
 	SkipUncertain Skip = "was on its way when the broker fell silent, and retention has deleted what would tell"
 	SkipOther     Skip = "is another letter than that of the file"
+	SkipGone      Skip = "is in the file, and not in the topic: retention or a purge took it"
 )
 
 // Skipped counts letters that were not sent for one cause.
@@ -125,6 +128,7 @@ type redriving struct {
 	bytes      int
 	pace       pace
 	started    time.Time
+	unmet      map[Place]event // mended letters that were not read yet
 }
 
 func (r *Redriver) begin() *redriving {
@@ -132,7 +136,7 @@ func (r *Redriver) begin() *redriving {
 	if d.clock.now == nil {
 		d.clock = clock{time.Now, wait.Until}
 	}
-	d.started = d.clock.now()
+	d.started, d.unmet = d.clock.now(), r.Mended.all()
 	d.producer = producer.New(producer.Config{Client: r.Topic.Client, Timeout: fetchTimeout, TransactionTimeout: transactionTimeout})
 	return d
 }
@@ -185,6 +189,7 @@ func (d *redriving) run(ctx context.Context, spans []Span) error {
 				return ErrEnough
 			}
 			d.report.Read = before + l.Place.Offset - s.First
+			delete(d.unmet, Place{l.Place.Partition, l.Place.Offset})
 			return d.consider(ctx, l)
 		})
 		if err := d.Topic.Read(ctx, s, visit, d.tell); err != nil {
@@ -196,10 +201,22 @@ func (d *redriving) run(ctx context.Context, spans []Span) error {
 			return err
 		}
 	}
+	d.missUnmet()
 	if d.audit == nil {
 		return nil
 	}
 	return d.audit.Finish(ctx)
+}
+
+// missUnmet reports the mended letters that are not there, if all were looked for.
+func (d *redriving) missUnmet() {
+	if d.room() <= 0 || len(d.Filter.Places) > 0 || !d.Filter.Since.IsZero() {
+		return
+	}
+	for _, p := range slices.SortedFunc(maps.Keys(d.unmet), Place.compare) {
+		d.report.Chosen++
+		d.report.skip(SkipGone, &Letter{Place: schemas.Source{Topic: d.Topic.Name, Partition: p.Partition, Offset: p.Offset}})
+	}
 }
 
 // sentBefore returns the audit where the filter needs it, else nil.

@@ -39,6 +39,37 @@ func TestRedriveSendsEachOnce(t *testing.T) {
 	b.each(t, 250, 2)
 }
 
+// TestMendedLettersThatAreGone has a file name letters that the topic does not have.
+func TestMendedLettersThatAreGone(t *testing.T) {
+	b := newBench(t)
+	b.write(t, 30)
+	const file = `{"partition":1,"offset":2,"value":"{}"} {"partition":1,"offset":90,"value":"{}"} {"partition":7,"offset":0,"value":"{}"}`
+	for name, test := range map[string]struct {
+		choose func(*Redriver)
+		gone   int64
+	}{
+		"all are looked for":          {func(*Redriver) {}, 2},
+		"another is chosen by itself": {func(r *Redriver) { r.Filter.Places = []Place{{1, 1}} }, 0},
+		"the run ends before":         {func(r *Redriver) { r.Max = 1 }, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			mended, err := ReadMended(strings.NewReader(file))
+			must(t, err)
+			r := b.redriver()
+			r.Mended, r.DryRun, r.Force = mended, true, true
+			test.choose(r)
+			report := b.run(t, r)
+			got := Skipped{}
+			if s := report.Skipped[SkipGone]; s != nil {
+				got = *s
+			}
+			if got.Letters != test.gone || test.gone > 0 && got.Example.Offset != 90 {
+				t.Errorf("gone: %+v, want %d, the first at 1/90", got, test.gone)
+			}
+		})
+	}
+}
+
 // TestRateIsABound has a run that finds nothing to send for a minute: it does not send faster then.
 func TestRateIsABound(t *testing.T) {
 	b := newBench(t)

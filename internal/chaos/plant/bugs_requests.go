@@ -125,7 +125,9 @@ func withOwnID(next roundTripFunc) roundTripFunc {
 			own(&r.TransactionalID)
 		case *endtxn.Request:
 			own(&r.TransactionalID)
-		case interface{ Mark() *txnoffsetcommit.Request }:
+		case interface {
+			Mark() *txnoffsetcommit.Request
+		}:
 			own(&r.Mark().TransactionalID)
 		}
 		return next(ctx, to, req)
