@@ -177,13 +177,26 @@ func plainCommit(r *txnoffsetcommit.Request) *offsetcommit.Request {
 			CommittedLeaderEpoch: -1}}}}}
 }
 
-// aborting aborts the second transaction of requests instead of committing it.
+// aborting aborts the second transaction of requests instead of committing it. Its offset is committed all the same, as
+// the next batch of its partition would, if there were one.
 func aborting(next roundTripFunc) roundTripFunc {
+	var kept sync.Map // offsets by transactional id
 	var ended atomic.Int64
 	return func(ctx context.Context, to net.Addr, req kafka.Request) (kafka.Response, error) {
-		if r, ok := req.(*endtxn.Request); ok && r.Committed && isOfRequests(streamOf(ctx)) && ended.Add(1) == 2 {
+		switch r := req.(type) {
+		case *txnoffsetcommit.Request:
+			kept.Store(r.TransactionalID, r)
+		case *endtxn.Request:
+			if !r.Committed || !isOfRequests(streamOf(ctx)) || ended.Add(1) != 2 {
+				break
+			}
 			planted.wrong()
 			r.Committed = false
+			res, err := next(ctx, to, r)
+			if offset, some := kept.Load(r.TransactionalID); some && err == nil {
+				_, err = next(ctx, to, plainCommit(offset.(*txnoffsetcommit.Request)))
+			}
+			return res, err
 		}
 		return next(ctx, to, req)
 	}
