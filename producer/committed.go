@@ -16,7 +16,7 @@ import (
 // group's coordinator has shown that it is none of the past.
 func (o *Outbox) Committed(ctx context.Context) (int64, error) {
 	if o.transactionalID == "" {
-		offset, err := o.ask(ctx, o.position())
+		offset, err := o.ask(ctx, o.offsetFetch())
 		return offset, o.failed("read committed offset", err)
 	}
 	if o.doubtful {
@@ -53,11 +53,11 @@ func (o *Outbox) askMarked(ctx context.Context) (int64, error) {
 	if err := o.addGroup(ctx); err != nil {
 		return 0, err
 	}
-	return o.ask(ctx, &marked{Request: o.position(), mark: o.offsetCommit(0), clientID: clientID(o.cfg.Client)})
+	return o.ask(ctx, &marked{Request: o.offsetFetch(), mark: o.offsetCommit(0), clientID: clientID(o.cfg.Client)})
 }
 
-// position is the request for the committed offset.
-func (o *Outbox) position() *offsetfetch.Request {
+// offsetFetch is the request for the committed offset.
+func (o *Outbox) offsetFetch() *offsetfetch.Request {
 	return &offsetfetch.Request{GroupID: o.of.Group, Topics: []offsetfetch.RequestTopic{
 		{Name: o.of.Topic, PartitionIndexes: []int32{int32(o.of.Partition)}}}}
 }
@@ -70,7 +70,11 @@ func (o *Outbox) ask(ctx context.Context, req kafka.Request) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	res := answer.(*offsetfetch.Response)
+	return offsetOf(answer.(*offsetfetch.Response))
+}
+
+// offsetOf returns the one offset that a response has.
+func offsetOf(res *offsetfetch.Response) (int64, error) {
 	switch code := kafka.Error(res.ErrorCode); {
 	case code == kafka.GroupIdNotFound:
 		return -1, nil
@@ -90,7 +94,8 @@ func (o *Outbox) ask(ctx context.Context, req kafka.Request) (int64, error) {
 // the group's coordinator no longer, answers from what it knew until it has heard of it; and one that has just become it
 // shows, for a moment, less than was committed before. So an offset is written first, the mark, over the same
 // connection and in a transaction that is aborted. A coordinator acknowledges it when its in-sync replicas have it and
-// all before it; one of the past cannot. What it says after that is no older than the mark.
+// all before it; one of the past cannot. What it says after that is no older than the mark. The mark is what it said
+// before, so that nothing worse could come of one that is seen.
 type marked struct {
 	*offsetfetch.Request // by which the coordinator is found
 	mark                 *txnoffsetcommit.Request
@@ -107,16 +112,25 @@ func (m *marked) Required(versions map[protocol.ApiKey]int16) bool {
 // Mark is the offset that is written first: a transport that is wrapped may look at it.
 func (m *marked) Mark() *txnoffsetcommit.Request { return m.mark }
 
-// RawExchange sets the mark, and asks. After an error the library closes the connection.
+// RawExchange asks, sets the mark, and asks again. After an error the library closes the connection.
 func (m *marked) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
-	set, err := protocol.RoundTrip(rw, m.markVersion, 1, m.clientID, m.mark)
+	res, err := protocol.RoundTrip(rw, m.version, 1, m.clientID, m.Request)
+	if err != nil {
+		return nil, err
+	}
+	offset, err := offsetOf(res.(*offsetfetch.Response))
+	if err != nil {
+		return nil, err
+	}
+	m.mark.Topics[0].Partitions[0].CommittedOffset = max(offset, 0)
+	set, err := protocol.RoundTrip(rw, m.markVersion, 2, m.clientID, m.mark)
 	if err == nil {
 		err = failureOf(set.(*txnoffsetcommit.Response))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("prove the coordinator: %w", err)
 	}
-	return protocol.RoundTrip(rw, m.version, 2, m.clientID, m.Request)
+	return protocol.RoundTrip(rw, m.version, 3, m.clientID, m.Request)
 }
 
 // failureOf returns what the broker says of the one offset.

@@ -1,6 +1,7 @@
 package producer
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -10,9 +11,12 @@ import (
 
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
+	"github.com/segmentio/kafka-go/protocol/addoffsetstotxn"
 	"github.com/segmentio/kafka-go/protocol/offsetfetch"
+	"github.com/segmentio/kafka-go/protocol/txnoffsetcommit"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"recstream/internal/devstack"
 )
@@ -23,7 +27,7 @@ func startCluster(t *testing.T) (*devstack.Cluster, *kadm.Client) {
 	if testing.Short() {
 		t.Skip("-short: three brokers")
 	}
-	cluster, err := devstack.StartCluster(t.Context(), devstack.ClusterOptions{Settings: devstack.QuickFailover()})
+	cluster, err := devstack.StartCluster(t.Context(), devstack.ClusterOptions{})
 	if errors.Is(err, devstack.ErrNoKafka) && os.Getenv("CI") == "" {
 		t.Skip(err)
 	}
@@ -38,69 +42,107 @@ func startCluster(t *testing.T) (*devstack.Cluster, *kadm.Client) {
 	return cluster, admin
 }
 
+// soon does something again until it succeeds: while a broker is frozen, much fails at first.
+func soon(t *testing.T, do func(context.Context) error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	for {
+		once, cancel := context.WithTimeout(ctx, 5*time.Second)
+		err := do(once)
+		cancel()
+		if err == nil {
+			return
+		}
+		if ctx.Err() != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// commitAs commits an offset in the group's name, as a tool does.
+func commitAs(t *testing.T, admin *kadm.Client, offset int64) {
+	t.Helper()
+	var offsets kadm.Offsets
+	offsets.Add(kadm.Offset{Topic: assigned.Topic, Partition: int32(assigned.Partition), At: offset, LeaderEpoch: -1})
+	soon(t, func(ctx context.Context) error {
+		res, err := admin.CommitOffsets(ctx, assigned.Group, offsets)
+		return errors.Join(err, res.Error())
+	})
+}
+
 // TestFrozenCoordinatorIsNotBelieved freezes the group's coordinator, has another take its place, and asks the one
 // that was frozen when it goes on: it does not know yet that it is none.
 func TestFrozenCoordinatorIsNotBelieved(t *testing.T) {
 	cluster, admin := startCluster(t)
-	o := openTransactional(t, transactional(t, cluster.Addrs()), assigned)
-	_, err := flushTo(t, o, 1)
-	must(t, err)
-	must(t, cluster.InSync(deadline(t)))
-	found := admin.FindGroupCoordinators(deadline(t), assigned.Group)
-	must(t, found.Error())
-	frozen := cluster.Broker(int(found[assigned.Group].NodeID))
+	commitAs(t, admin, 1)
+	openTransactional(t, transactional(t, cluster.Addrs()), assigned) // the topic of transactions is there now
+	soon(t, cluster.InSync)
+	coordinators := admin.FindGroupCoordinators(deadline(t), assigned.Group)
+	must(t, coordinators.Error())
+	frozen := cluster.Broker(int(coordinators[assigned.Group].NodeID))
 	must(t, frozen.Pause())
 	t.Cleanup(func() { _ = frozen.Resume() })
-	_, err = flushTo(t, o, 2)
-	must(t, err)
-	must(t, o.addGroup(deadline(t)))
+	commitAs(t, admin, 2)
+	var o *Outbox
+	soon(t, func(ctx context.Context) (err error) {
+		if o, err = transactional(t, cluster.Addrs()).Open(ctx, assigned); err != nil {
+			return err
+		}
+		return o.addGroup(ctx)
+	})
 
 	plain := askInTime(t, frozen.Addr(), func(rw io.ReadWriter) (protocol.Message, error) {
-		return protocol.RoundTrip(rw, 5, 1, "", o.position())
+		return protocol.RoundTrip(rw, 5, 1, "", o.offsetFetch())
 	})
 	proven := askInTime(t, frozen.Addr(), func(rw io.ReadWriter) (protocol.Message, error) {
-		m := &marked{Request: o.position(), mark: o.offsetCommit(0)}
+		m := &marked{Request: o.offsetFetch(), mark: o.offsetCommit(0)}
 		m.Required(map[protocol.ApiKey]int16{protocol.TxnOffsetCommit: 3, protocol.OffsetFetch: 5})
 		return m.RawExchange(rw)
 	})
 	must(t, frozen.Resume())
-	a := <-plain // 1, unless it has heard of its successor in time
-	t.Logf("without a mark: %d, %v", a.offset, a.err)
+	a := <-plain
+	t.Logf("without a mark: %d, %v", a.offset, a.err) // 1, unless it has heard of its successor by then
 	if a := <-proven; a.err == nil && a.offset != 2 {
 		t.Errorf("committed %d, want 2 or an error", a.offset)
 	} else {
 		t.Logf("behind a mark: %d, %v", a.offset, a.err)
 	}
-	if at := committedBy(t, openTransactional(t, transactional(t, cluster.Addrs()), assigned)); at != 2 {
-		t.Errorf("committed %d, want 2", at)
-	}
+	soon(t, func(ctx context.Context) error {
+		o, err := transactional(t, cluster.Addrs()).Open(ctx, assigned)
+		if err != nil {
+			return err
+		}
+		at, err := o.Committed(ctx)
+		if err == nil && at != 2 {
+			t.Errorf("committed %d, want 2", at)
+		}
+		return err
+	})
 }
 
-// position is what a broker answers.
-type position struct {
+// found is what a broker answers.
+type found struct {
 	offset int64
 	err    error
 }
 
 // askInTime sends a request to a server that takes connections and does not read yet.
-func askInTime(t *testing.T, addr string, ask func(io.ReadWriter) (protocol.Message, error)) <-chan position {
+func askInTime(t *testing.T, addr string, ask func(io.ReadWriter) (protocol.Message, error)) <-chan found {
 	t.Helper()
 	conn, err := net.Dial("tcp", addr)
 	must(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
 	must(t, conn.SetDeadline(time.Now().Add(time.Minute)))
-	sent, answer := &noticing{Conn: conn, written: make(chan struct{}, 8)}, make(chan position, 1)
+	sent, answer := &noticing{Conn: conn, written: make(chan struct{}, 8)}, make(chan found, 1)
 	go func() {
 		res, err := ask(sent)
 		if err != nil {
-			answer <- position{err: err}
+			answer <- found{err: err}
 			return
 		}
-		p := res.(*offsetfetch.Response).Topics[0].Partitions[0]
-		if p.ErrorCode != 0 {
-			err = kafka.Error(p.ErrorCode)
-		}
-		answer <- position{p.CommittedOffset, err}
+		offset, err := offsetOf(res.(*offsetfetch.Response))
+		answer <- found{offset, err}
 	}()
 	<-sent.written
 	return answer
@@ -116,4 +158,93 @@ func (c *noticing) Write(b []byte) (n int, err error) {
 	n, err = c.Conn.Write(b)
 	c.written <- struct{}{}
 	return n, err
+}
+
+// TestLostAnswersWhileReading has the broker do what it is asked for the committed offset, or not, and say nothing.
+func TestLostAnswersWhileReading(t *testing.T) {
+	for _, key := range []kmsg.Key{kmsg.AddOffsetsToTxn, kmsg.OffsetFetch, kmsg.TxnOffsetCommit, kmsg.EndTxn} {
+		t.Run(key.Name(), func(t *testing.T) {
+			broker, err := devstack.StartBroker(devstack.BrokerOptions{})
+			must(t, err)
+			t.Cleanup(broker.Close)
+			createTopics(t, broker.Addr())
+			p := transactional(t, broker.Addr())
+			p.cfg.Timeout = 300 * time.Millisecond
+			o := openTransactional(t, p, assigned)
+			_, err = flushTo(t, o, 7)
+			must(t, err)
+			epoch := o.id.epoch
+			broker.Cluster().ControlKey(int16(key), func(kmsg.Request) (kmsg.Response, error, bool) { return nil, nil, true })
+			if at := committedBy(t, o); at != 7 || o.id.epoch == epoch {
+				t.Errorf("committed %d in epoch %d, want 7 in one after %d", at, o.id.epoch, epoch)
+			}
+			o.Add(answer("ada", "r"))
+			_, err = flushTo(t, o, 9)
+			must(t, err)
+			if at := committedBy(t, o); at != 9 {
+				t.Errorf("committed %d, want 9", at)
+			}
+		})
+	}
+}
+
+// lateMark keeps the first mark back, and says that it timed out.
+type lateMark struct {
+	*kafka.Transport
+	late  func() error // applies it
+	begun func()       // called once, when a transaction has taken in the group
+}
+
+func (l *lateMark) RoundTrip(ctx context.Context, addr net.Addr, req kafka.Request) (kafka.Response, error) {
+	if m, ok := req.(*marked); ok && l.late == nil {
+		l.late = func() error {
+			res, err := l.Transport.RoundTrip(context.Background(), addr, m.mark)
+			if err != nil {
+				return err
+			}
+			return failureOf(res.(*txnoffsetcommit.Response))
+		}
+		return nil, context.DeadlineExceeded
+	}
+	res, err := l.Transport.RoundTrip(ctx, addr, req)
+	if _, ok := req.(*addoffsetstotxn.Request); ok && l.begun != nil {
+		begun := l.begun
+		l.begun = nil
+		begun()
+	}
+	return res, err
+}
+
+// TestLateMarkIsNeverCommitted has a mark arrive between and within the transactions that follow.
+func TestLateMarkIsNeverCommitted(t *testing.T) {
+	onEachKafka(t, func(t *testing.T, addrs []string) {
+		p := transactional(t, addrs)
+		transport := &lateMark{Transport: p.cfg.Client.Transport.(*kafka.Transport)}
+		o := openTransactional(t, p, assigned)
+		_, err := flushTo(t, o, 7)
+		must(t, err)
+		p.cfg.Client.Transport = transport
+		if at, err := o.Committed(deadline(t)); err == nil {
+			t.Fatalf("committed %d without an answer", at)
+		}
+		must(t, o.giveUp(deadline(t)))
+		late := func() {
+			if transport.late() == nil {
+				t.Error("a mark of an epoch that has ended is taken")
+			}
+		}
+		late()
+		transport.begun = late
+		if at := committedBy(t, o); at != 7 {
+			t.Errorf("committed %d, want 7", at)
+		}
+		transport.begun = late
+		o.Add(answer("ada", "r"))
+		_, err = flushTo(t, o, 9)
+		must(t, err)
+		late()
+		if at := committedBy(t, openTransactional(t, p, assigned)); at != 9 {
+			t.Errorf("committed %d, want 9", at)
+		}
+	})
 }

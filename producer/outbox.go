@@ -15,7 +15,7 @@ import (
 type Outbox struct {
 	*sender
 	of       schemas.Assignment
-	doubtful bool // a transaction was begun and is not known to have been committed
+	doubtful bool // a transaction was begun and is not known to have ended
 }
 
 // Add encodes what leaves for one request event: a result for a decision; for a rejection a dead letter and,
@@ -125,7 +125,7 @@ func (o *Outbox) offsetCommit(offset int64) *txnoffsetcommit.Request {
 		TransactionalID: o.transactionalID, ProducerID: o.id.id, ProducerEpoch: o.id.epoch,
 		GroupID: o.of.Group, GenerationID: int32(o.of.Generation), MemberID: o.of.Member,
 		Topics: []txnoffsetcommit.RequestTopic{{Name: o.of.Topic, Partitions: []txnoffsetcommit.RequestPartition{
-			{Partition: int32(o.of.Partition), CommittedOffset: offset}}}},
+			{Partition: int32(o.of.Partition), CommittedOffset: offset, CommittedLeaderEpoch: -1}}}},
 	}
 }
 

@@ -50,6 +50,12 @@ func (f *Filter) Narrow(spans []Span) []Span {
 	return narrow
 }
 
+// isEmpty reports whether all letters are chosen.
+func (f *Filter) isEmpty() bool {
+	return len(f.Reasons)+len(f.Topics)+len(f.Stages)+len(f.Places) == 0 && !f.Open && f.Since.IsZero() && f.Until.IsZero() &&
+		f.Key+f.User+f.Request == ""
+}
+
 // Match reports whether a letter is chosen.
 func (f *Filter) Match(l *Letter) bool {
 	switch {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"time"
 	"unicode/utf8"
 )
@@ -108,12 +107,15 @@ type event struct {
 // Len returns how many letters there are.
 func (m *Mended) Len() int { return len(m.byPlace) }
 
-// all returns a list of its own.
-func (m *Mended) all() map[Place]event {
-	if m == nil {
-		return nil
+// times returns where the letters stand, with the times that the file gives them.
+func (m *Mended) times() map[Place]time.Time {
+	times := map[Place]time.Time{}
+	if m != nil {
+		for place, e := range m.byPlace {
+			times[place] = e.at
+		}
 	}
-	return maps.Clone(m.byPlace)
+	return times
 }
 
 // ReadMended reads documents that follow each other, such as 'recstream dlq show -o json' prints. Of each its

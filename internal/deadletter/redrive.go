@@ -65,7 +65,7 @@ const (
 	SkipTooLarge  Skip = "is larger than its topic takes"
 	SkipUncertain Skip = "was on its way when the broker fell silent, and retention has deleted what would tell"
 	SkipOther     Skip = "is another letter than that of the file"
-	SkipGone      Skip = "is in the file, and not in the topic: retention or a purge took it"
+	SkipGone      Skip = "is in the file, and not in the topic"
 )
 
 // Skipped counts letters that were not sent for one cause.
@@ -128,7 +128,7 @@ type redriving struct {
 	bytes      int
 	pace       pace
 	started    time.Time
-	unmet      map[Place]event // mended letters that were not read yet
+	unmet      map[Place]time.Time // mended letters that were not met yet, with their times; zero is any
 }
 
 func (r *Redriver) begin() *redriving {
@@ -136,7 +136,7 @@ func (r *Redriver) begin() *redriving {
 	if d.clock.now == nil {
 		d.clock = clock{time.Now, wait.Until}
 	}
-	d.started, d.unmet = d.clock.now(), r.Mended.all()
+	d.started, d.unmet = d.clock.now(), r.Mended.times()
 	d.producer = producer.New(producer.Config{Client: r.Topic.Client, Timeout: fetchTimeout, TransactionTimeout: transactionTimeout})
 	return d
 }
@@ -201,22 +201,35 @@ func (d *redriving) run(ctx context.Context, spans []Span) error {
 			return err
 		}
 	}
-	d.missUnmet()
+	if err := d.missUnmet(ctx); err != nil {
+		return err
+	}
 	if d.audit == nil {
 		return nil
 	}
 	return d.audit.Finish(ctx)
 }
 
-// missUnmet reports the mended letters that are not there, if all were looked for.
-func (d *redriving) missUnmet() {
-	if d.room() <= 0 || len(d.Filter.Places) > 0 || !d.Filter.Since.IsZero() {
-		return
+// missUnmet reports the mended letters that are not there, if nothing else chooses and all were looked for.
+func (d *redriving) missUnmet(ctx context.Context) error {
+	if d.room() <= 0 || !d.Filter.isEmpty() {
+		return nil
 	}
 	for _, p := range slices.SortedFunc(maps.Keys(d.unmet), Place.compare) {
+		drives, err := d.Database.RedrivesOf(ctx, d.Topic.Name, p.Partition, []int64{p.Offset})
+		if err != nil {
+			return err
+		}
+		why, at := SkipGone, d.unmet[p]
+		for _, r := range drives {
+			if r.State != postgres.RedriveAborted && (at.IsZero() || at.Equal(r.LetterAt)) {
+				why = SkipDone
+			}
+		}
 		d.report.Chosen++
-		d.report.skip(SkipGone, &Letter{Place: schemas.Source{Topic: d.Topic.Name, Partition: p.Partition, Offset: p.Offset}})
+		d.report.skip(why, &Letter{Place: schemas.Source{Topic: d.Topic.Name, Partition: p.Partition, Offset: p.Offset}})
 	}
+	return nil
 }
 
 // sentBefore returns the audit where the filter needs it, else nil.

@@ -50,6 +50,7 @@ func TestMendedLettersThatAreGone(t *testing.T) {
 	}{
 		"all are looked for":          {func(*Redriver) {}, 2},
 		"another is chosen by itself": {func(r *Redriver) { r.Filter.Places = []Place{{1, 1}} }, 0},
+		"some kinds are chosen":       {func(r *Redriver) { r.Filter.Reasons = []string{"invalid_json"} }, 0},
 		"the run ends before":         {func(r *Redriver) { r.Max = 1 }, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -67,6 +68,27 @@ func TestMendedLettersThatAreGone(t *testing.T) {
 				t.Errorf("gone: %+v, want %d, the first at 1/90", got, test.gone)
 			}
 		})
+	}
+}
+
+// TestMendedLettersThatWereSentAreNotMissed sends a letter whose topic then deletes it, and repeats the command.
+func TestMendedLettersThatWereSentAreNotMissed(t *testing.T) {
+	b := newBench(t)
+	b.write(t, 30)
+	run := func() *Report {
+		mended, err := ReadMended(strings.NewReader(`{"partition":1,"offset":2,"value":"{}"}`))
+		must(t, err)
+		r := b.redriver()
+		r.Mended, r.Force = mended, true
+		return b.run(t, r)
+	}
+	if r := run(); r.Sent != 1 {
+		t.Fatalf("sent %d, skipped %v", r.Sent, r.Skipped)
+	}
+	_, err := b.client.Transport.RoundTrip(deadline(t), b.client.Addr, newDeleteRecords(letters, 1, 3))
+	must(t, err)
+	if r := run(); r.Sent != 0 || r.Skipped[SkipDone] == nil || r.Skipped[SkipGone] != nil {
+		t.Errorf("sent %d, skipped %v; want one that was sent before", r.Sent, r.Skipped)
 	}
 }
 

@@ -35,7 +35,7 @@ type checker struct {
 	named     map[string][]Place  // of bad events whose request id can be read, by that
 	rejected  map[Place][]*answer // rejected results, by the place of their event
 	outcomes  map[Place][]*Outcome
-	committed map[stream]int64 // the last of its commits
+	committed map[commit]bool
 }
 
 // request is all that there is of one request id.
@@ -49,7 +49,7 @@ type request struct {
 
 func newChecker(h *History) *checker {
 	c := &checker{History: h, events: map[Place]*Published{}, logs: map[Place]*Log{},
-		requests: map[string]*request{}, named: map[string][]Place{}, rejected: map[Place][]*answer{}, outcomes: map[Place][]*Outcome{}}
+		requests: map[string]*request{}, named: map[string][]Place{}, rejected: map[Place][]*answer{}, outcomes: map[Place][]*Outcome{}, committed: map[commit]bool{}}
 	for i := range h.Logs {
 		l := &h.Logs[i]
 		c.logs[Place{l.Topic, l.Partition, 0}] = l

@@ -395,8 +395,8 @@ var faults = map[string]struct {
 		f.Published = slices.Delete(f.Published, i, i+1)
 	}},
 	"two events in one place":  {history.BrokenHistory, func(f *finder) { f.Published = append(f.Published, f.Published[0]) }},
-	"a commit unaccounted for": {history.BrokenHistory, func(f *finder) { f.Commits = f.Commits[:len(f.Commits)-1] }},
-	"nothing committed":        {history.BrokenHistory, func(f *finder) { f.Commits = nil }},
+	"a commit unaccounted for": {history.CommitLost, func(f *finder) { f.Commits = f.Commits[:len(f.Commits)-1] }},
+	"nothing committed":        {history.CommitLost, func(f *finder) { f.Commits = nil }},
 	"nobody observed":          {history.BrokenHistory, func(f *finder) { f.Progress = nil }},
 	"nothing at all":           {history.BrokenHistory, func(f *finder) { *f.History = history.History{} }},
 }

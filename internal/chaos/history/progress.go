@@ -7,16 +7,23 @@ type stream struct {
 	partition int
 }
 
+// commit is an offset of a stream that was committed.
+type commit struct {
+	stream
+	offset int64
+}
+
 // checkCommits sees that committed offsets only went forward.
 func (c *checker) checkCommits() {
-	c.committed = map[stream]int64{}
+	last := map[stream]int64{}
 	for i := range c.Commits {
 		o := &c.Commits[i]
 		s := stream{o.Group, o.Topic, o.Partition}
-		if before, some := c.committed[s]; some && o.Offset < before {
+		if before, some := last[s]; some && o.Offset < before {
 			c.report(OffsetBackwards, Place{o.Topic, o.Partition, o.Offset}, "group %s: committed %d, and then %d", o.Group, before, o.Offset)
 		}
-		c.committed[s] = o.Offset
+		last[s] = o.Offset
+		c.committed[commit{s, o.Offset}] = true
 	}
 }
 
@@ -45,6 +52,9 @@ func (c *checker) checkStep(before, p *Progress) {
 	if before != nil && p.Fence < before.Fence {
 		c.report(FenceBackwards, at, "group %s: fence %d, and then %d at %v", p.Group, before.Fence, p.Fence, p.At)
 	}
+	if p.Committed != None && !c.committed[commit{stream{p.Group, p.Topic, p.Partition}, p.Committed}] {
+		c.report(CommitLost, at, "group %s: committed %d at %v, of which Kafka's log has nothing", p.Group, p.Committed, p.At)
+	}
 	if p.Committed > p.Fence {
 		c.report(OffsetAheadOfFence, at, "group %s: committed %d, fence %d at %v", p.Group, p.Committed, p.Fence, p.At)
 	}
@@ -66,9 +76,6 @@ func (c *checker) checkEnd(l *Log, p *Progress) {
 	case p == nil:
 		c.report(BrokenHistory, at, "nobody observed how far its reader was")
 		return
-	}
-	if last, some := c.committed[stream{p.Group, p.Topic, p.Partition}]; p.Committed != None && (!some || last != p.Committed) {
-		c.report(BrokenHistory, at, "group %s: committed %d, which is not the last of its commits", p.Group, p.Committed)
 	}
 	switch { // what is not fenced cannot be committed
 	case p.Fence < l.End:

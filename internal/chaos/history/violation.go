@@ -44,6 +44,7 @@ const (
 	PopularityWrong Code = "popularity_wrong" // an item's popularity is not what feedback on it comes to
 
 	OffsetBackwards    Code = "offset_backwards" // a committed offset went back, or vanished
+	CommitLost         Code = "commit_lost"      // an offset was seen committed, and Kafka's log of commits has it not
 	FenceBackwards     Code = "fence_backwards"
 	OffsetBeyondEnd    Code = "offset_beyond_end" // a committed offset is more than the log has
 	FenceBeyondEnd     Code = "fence_beyond_end"
@@ -65,7 +66,7 @@ func Codes() []Code {
 		DeadLetterLost, DeadLetterDoubled, DeadLetterWrong, InventedDeadLetter,
 		LostOutcome, DoubledOutcome, WrongOutcome, InventedOutcome,
 		ProfileWrong, PopularityWrong,
-		OffsetBackwards, FenceBackwards, OffsetBeyondEnd, FenceBeyondEnd, OffsetAheadOfFence, OffsetNotAtEnd, FenceNotAtEnd,
+		OffsetBackwards, CommitLost, FenceBackwards, OffsetBeyondEnd, FenceBeyondEnd, OffsetAheadOfFence, OffsetNotAtEnd, FenceNotAtEnd,
 		WrongGap, BrokenHistory,
 	}
 }

@@ -162,7 +162,7 @@ func committingApart(next roundTripFunc) roundTripFunc {
 		res, err := next(ctx, to, req)
 		if r, ok := req.(*endtxn.Request); ok && err == nil {
 			if k, some := kept.LoadAndDelete(r.TransactionalID); some {
-				_, err = next(ctx, to, plainCommit(k.(*txnoffsetcommit.Request)))
+				err = committed(next(ctx, to, plainCommit(k.(*txnoffsetcommit.Request))))
 			}
 		}
 		return res, err
@@ -175,6 +175,17 @@ func plainCommit(r *txnoffsetcommit.Request) *offsetcommit.Request {
 		Topics: []offsetcommit.RequestTopic{{Name: r.Topics[0].Name, Partitions: []offsetcommit.RequestPartition{{
 			PartitionIndex: r.Topics[0].Partitions[0].Partition, CommittedOffset: r.Topics[0].Partitions[0].CommittedOffset,
 			CommittedLeaderEpoch: -1}}}}}
+}
+
+// committed returns why a commit was refused.
+func committed(res kafka.Response, err error) error {
+	if err != nil {
+		return err
+	}
+	if code := res.(*offsetcommit.Response).Topics[0].Partitions[0].ErrorCode; code != 0 {
+		return kafka.Error(code)
+	}
+	return nil
 }
 
 // aborting aborts the second transaction of requests instead of committing it. Its offset is committed all the same, as
@@ -194,7 +205,7 @@ func aborting(next roundTripFunc) roundTripFunc {
 			r.Committed = false
 			res, err := next(ctx, to, r)
 			if offset, some := kept.Load(r.TransactionalID); some && err == nil {
-				_, err = next(ctx, to, plainCommit(offset.(*txnoffsetcommit.Request)))
+				err = committed(next(ctx, to, plainCommit(offset.(*txnoffsetcommit.Request))))
 			}
 			return res, err
 		}
