@@ -182,9 +182,10 @@ func (p *Postgres) Stop(ctx context.Context) error { return p.stop(ctx, syscall.
 
 // Kill ends the server at once and unclean: the next Start recovers from the log. It is the signal
 // of pg_ctl's immediate mode, which takes the server's children along; kill -9 leaves them to find
-// out, and Start would have to wait for that.
+// out, and Start would have to wait for that. They may be in the middle of a write for which a busy
+// machine takes its time.
 func (p *Postgres) Kill() error {
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), killTimeout)
 	defer cancel()
 	return p.stop(ctx, syscall.SIGQUIT)
 }

@@ -15,6 +15,8 @@ const (
 	probeInterval = 20 * time.Millisecond
 	// closeTimeout is what Close grants a server before it is killed.
 	closeTimeout = 20 * time.Second
+	// killTimeout is what Kill grants a server that ends its children first.
+	killTimeout = time.Minute
 	// pipeTimeout is what a dead server's children get to let go of its output.
 	pipeTimeout = 5 * time.Second
 )
