@@ -79,9 +79,10 @@ func (c *Courier) load(records []Record) {
 }
 
 // leaveOut takes off the list what its topic refuses alone: the first record of the lane that is not acknowledged.
-func (c *Courier) leaveOut(l *lane, _ error) {
+func (c *Courier) leaveOut(l *lane, _ error) (*recordBatch, bool) {
 	list := c.onWay[l.target]
 	list[len(list)-l.unsent()].TooLarge = true
+	return nil, true
 }
 
 // note gives the records the offsets that the broker gave their batches.

@@ -24,20 +24,29 @@ func (o *Outbox) Add(out *schemas.Outcome) {
 	e := &o.encoder
 	if out.Decision != nil {
 		key, value, headers, ms := e.result(o.cfg.Source, out)
-		o.put(o.cfg.Results, balance(key, o.results), key, value, headers, ms).of(out.Message.Time)
+		o.put(o.cfg.Results, o.home(o.cfg.Results, key), key, value, headers, ms).of(out.Message.Time)
 		return
 	}
 	if out.Rejection.RequestID != "" {
 		key, value, headers, ms := e.rejection(o.cfg.Source, out)
-		o.put(o.cfg.Results, balance(key, o.results), key, value, headers, ms).of(out.Message.Time)
+		o.put(o.cfg.Results, o.home(o.cfg.Results, key), key, value, headers, ms).of(out.Message.Time)
 	}
 	m := out.Message
 	headers, ms := e.deadLetter(o.cfg.Source, out)
-	partition := m.Partition % len(o.deadLetters) // of an event without a key
+	partition := m.Partition % len(o.partitions[o.cfg.DeadLetters]) // of an event without a key
 	if m.Key != nil {
-		partition = balance(m.Key, o.deadLetters)
+		partition = o.home(o.cfg.DeadLetters, m.Key)
 	}
 	o.put(o.cfg.DeadLetters, partition, m.Key, m.Value, headers, ms).of(m.Time)
+}
+
+// strip leaves out what a dead letter can do without. A result is whole or waits until the topic takes it.
+func (o *Outbox) strip(l *lane, _ error) (instead *recordBatch, ok bool) {
+	b := l.queue[l.sent]
+	if l.topic != o.cfg.DeadLetters || b.stripped == bare {
+		return nil, false
+	}
+	return b.strip(), true
 }
 
 // Flush sends what was added and commits next, the input offset after what it came of; then it forgets it. With

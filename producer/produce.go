@@ -117,12 +117,17 @@ func (s *sender) take(l *lane, err error) error {
 		first, second := b.split()
 		l.queue = slices.Replace(l.queue, l.sent, l.sent+1, first, second)
 		l.limit = max(b.bytes()/2, minBatchBytes) // not to be refused every time
-	case isTooLarge(err) && l.topic == s.cfg.DeadLetters && b.stripped < bare:
-		l.queue[l.sent] = b.strip()
 	case isTooLarge(err) && s.tooLarge != nil:
-		s.tooLarge(l, err)
-		l.queue = slices.Delete(l.queue, l.sent, l.sent+1)
-		l.limit = s.cfg.BatchBytes // it was that record, not the batches' size
+		instead, ok := s.tooLarge(l, err)
+		switch {
+		case !ok:
+			return &Error{Topic: l.topic, Partition: l.partition, Err: err}
+		case instead != nil:
+			l.queue[l.sent] = instead
+		default:
+			l.queue = slices.Delete(l.queue, l.sent, l.sent+1)
+			l.limit = s.cfg.BatchBytes // it was that record, not the batches' size
+		}
 	default:
 		return &Error{Topic: l.topic, Partition: l.partition, Err: err}
 	}

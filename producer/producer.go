@@ -57,31 +57,31 @@ func (p *Producer) Open(ctx context.Context, of schemas.Assignment) (*Outbox, er
 	if err != nil {
 		return nil, err
 	}
-	return &Outbox{sender: s, of: of}, nil
+	o := &Outbox{sender: s, of: of}
+	s.tooLarge = o.strip
+	return o, nil
 }
 
 // newSender returns a sender with a producer id, of that transactional id unless it is empty. Of the topics it knows the
 // partitions.
 func (p *Producer) newSender(ctx context.Context, transactionalID string, topics ...string) (*sender, error) {
-	counts, err := p.partitions(ctx, topics)
+	partitions, err := p.partitions(ctx, topics)
 	if err != nil {
 		return nil, err
 	}
-	s := &sender{cfg: p.cfg, producer: p, topics: topics, partitions: counts,
+	s := &sender{cfg: p.cfg, producer: p, topics: topics, partitions: partitions,
 		targets: map[target]*lane{}, transactionalID: transactionalID, id: producerID{-1, -1}}
-	s.results = numbers(counts[p.cfg.Results])
-	s.deadLetters = numbers(counts[p.cfg.DeadLetters])
 	if err := s.renew(ctx); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
-// partitions returns how many partitions the topics have.
-func (p *Producer) partitions(ctx context.Context, topics []string) (map[string]int, error) {
-	counts := map[string]int{}
+// partitions returns the numbers of the partitions that the topics have.
+func (p *Producer) partitions(ctx context.Context, topics []string) (map[string][]int, error) {
+	found := map[string][]int{}
 	if len(topics) == 0 { // Kafka would take that for all
-		return counts, nil
+		return found, nil
 	}
 	meta, err := p.metadata(ctx, topics)
 	if err != nil {
@@ -94,9 +94,9 @@ func (p *Producer) partitions(ctx context.Context, topics []string) (map[string]
 		if t.Error != nil {
 			return nil, fmt.Errorf("read partitions of %s: %w", t.Name, t.Error)
 		}
-		counts[t.Name] = len(t.Partitions)
+		found[t.Name] = numbers(len(t.Partitions))
 	}
-	return counts, nil
+	return found, nil
 }
 
 // metadata is that of the topics.

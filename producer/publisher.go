@@ -66,7 +66,6 @@ func NewPublisher(cfg PublisherConfig) *Publisher {
 	if cfg.Waiting == 0 {
 		cfg.Waiting = defaultWaiting
 	}
-	cfg.Results, cfg.DeadLetters = cfg.Topic, ""
 	return &Publisher{cfg: cfg, letters: make(chan *letter, cfg.Waiting), stopped: make(chan struct{}),
 		onWay: map[target][]*letter{}}
 }
@@ -185,16 +184,17 @@ func (p *Publisher) add(batch []*letter) {
 	clear(p.onWay)
 	for _, l := range batch {
 		if l.large == nil {
-			to := p.outbox.addEvent(&l.event, now)
+			to := p.addEvent(&l.event, now)
 			p.onWay[to] = append(p.onWay[to], l)
 		}
 	}
 }
 
 // refuse notes whose event is too large: a lane is sent in order, so its queue's records are the last of its letters.
-func (p *Publisher) refuse(lane *lane, err error) {
+func (p *Publisher) refuse(lane *lane, err error) (*recordBatch, bool) {
 	letters := p.onWay[lane.target]
 	letters[len(letters)-lane.unsent()].large = fmt.Errorf("publish to %s: %w: %w", p.cfg.Topic, ErrTooLarge, err)
+	return nil, true
 }
 
 // open makes an outbox where there is none, or the topic has other partitions by now.
@@ -213,19 +213,19 @@ func (p *Publisher) open(ctx context.Context) error {
 }
 
 // addEvent encodes an event that was made at a time, and returns where it is to go.
-func (s *sender) addEvent(ev *Event, at time.Time) target {
-	e := &s.encoder
+func (p *Publisher) addEvent(ev *Event, at time.Time) target {
+	e := &p.outbox.encoder
 	e.begin()
 	e.header(schemas.HeaderContentType, contentTypeJSON)
 	e.header(schemas.HeaderSpecVersion, specVersion)
 	e.stringHeader(schemas.HeaderID, ev.ID)
 	e.stringHeader(schemas.HeaderType, ev.Type)
-	e.stringHeader(schemas.HeaderSource, s.cfg.Source)
+	e.stringHeader(schemas.HeaderSource, p.cfg.Source)
 	e.textHeader(schemas.HeaderTime, func(b []byte) []byte { return at.UTC().AppendFormat(b, time.RFC3339Nano) })
 	if n := len(ev.TraceParent); 0 < n && n <= maxTraceParent {
 		e.stringHeader(schemas.HeaderTraceParent, ev.TraceParent)
 	}
-	to := target{s.cfg.Results, balance(ev.Key, s.results)}
-	s.put(to.topic, to.partition, ev.Key, ev.Value, e.headers, at.UnixMilli())
+	to := target{p.cfg.Topic, p.outbox.home(p.cfg.Topic, ev.Key)}
+	p.outbox.put(to.topic, to.partition, ev.Key, ev.Value, e.headers, at.UnixMilli())
 	return to
 }

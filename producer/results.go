@@ -23,7 +23,7 @@ func (p *Producer) OpenResults(ctx context.Context) (*Results, error) {
 func (r *Results) Add(out *schemas.Outcome) {
 	s := r.sender
 	key, value, headers, ms := s.encoder.result(s.cfg.Source, out)
-	s.put(s.cfg.Results, balance(key, s.results), key, value, headers, ms)
+	s.put(s.cfg.Results, s.home(s.cfg.Results, key), key, value, headers, ms)
 }
 
 // Flush sends what was added and forgets it. After an error call it again: what a broker has already is not written

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 
 	"github.com/segmentio/kafka-go"
@@ -14,12 +15,10 @@ import (
 
 // sender queues records in batches, by the partition that they go to, and sends them.
 type sender struct {
-	cfg         Config
-	producer    *Producer
-	topics      []string       // whose partitions are known
-	partitions  map[string]int // of each topic, how many it had when the sender was opened
-	results     []int          // partition numbers
-	deadLetters []int
+	cfg        Config
+	producer   *Producer
+	topics     []string         // whose partitions are known
+	partitions map[string][]int // of each topic, the numbers of those that it had when the sender was opened
 	// transactionalID names the producer to Kafka's transaction coordinator, "" for one without transactions.
 	transactionalID string
 	id              producerID
@@ -27,9 +26,10 @@ type sender struct {
 	targets         map[target]*lane
 	encoder         encoder
 
-	// tooLarge, where it is not nil, is told of the first record of a lane's queue, which its topic refuses alone, and
-	// the record is left out; otherwise it is kept, and the flush fails. It is called by a goroutine for each lane.
-	tooLarge func(l *lane, err error)
+	// tooLarge, where it is not nil, is asked what to send in the place of a lane's first unsent batch, of one record
+	// that its topic refuses; nil is nothing. Where it is not ok the record is kept, and the flush fails. It is called by
+	// a goroutine for each lane.
+	tooLarge func(l *lane, err error) (instead *recordBatch, ok bool)
 }
 
 type producerID struct {
@@ -56,6 +56,9 @@ type lane struct {
 func balance(key []byte, partitions []int) int {
 	return kafka.Murmur2Balancer{Consistent: true}.Balance(kafka.Message{Key: key}, partitions...)
 }
+
+// home returns the partition of a topic that a key's records go to.
+func (s *sender) home(topic string, key []byte) int { return balance(key, s.partitions[topic]) }
 
 // put queues a record and returns the batch that it is in.
 func (s *sender) put(topic string, partition int, key, value []byte, headers []schemas.Header, unixMS int64) *recordBatch {
@@ -138,8 +141,8 @@ func (s *sender) outdated(ctx context.Context, err error) error {
 
 // isOutdated reports whether a topic has other partitions than when the sender was opened.
 func (s *sender) isOutdated(ctx context.Context) bool {
-	counts, err := s.producer.partitions(ctx, s.topics)
-	return err == nil && !maps.Equal(counts, s.partitions)
+	now, err := s.producer.partitions(ctx, s.topics)
+	return err == nil && !maps.EqualFunc(now, s.partitions, slices.Equal)
 }
 
 // sendAll sends what the lanes have, to all brokers at once. Of a failure it finds out what is to be done before the
