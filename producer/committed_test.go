@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -22,24 +23,28 @@ import (
 )
 
 // startCluster starts an Apache Kafka of three brokers with the topics.
-func startCluster(t *testing.T) (*devstack.Cluster, *kadm.Client) {
+func startCluster(t *testing.T) *devstack.Cluster {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("-short: three brokers")
 	}
-	cluster, err := devstack.StartCluster(t.Context(), devstack.ClusterOptions{})
+	cluster, err := devstack.StartCluster(t.Context(), devstack.ClusterOptions{Settings: devstack.QuickFailover()})
 	if errors.Is(err, devstack.ErrNoKafka) && os.Getenv("CI") == "" {
 		t.Skip(err)
 	}
 	must(t, err)
 	t.Cleanup(func() { must(t, cluster.Close()) })
-	client, err := kgo.NewClient(kgo.SeedBrokers(cluster.Addrs()...))
+	created, err := adminOf(t, cluster.Addrs()).CreateTopics(deadline(t), 3, 3, nil, requests, results, deadLetters)
+	must(t, errors.Join(err, created.Error()))
+	return cluster
+}
+
+func adminOf(t *testing.T, addrs []string) *kadm.Client {
+	t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(addrs...))
 	must(t, err)
 	t.Cleanup(client.Close)
-	admin := kadm.NewClient(client)
-	created, err := admin.CreateTopics(deadline(t), 3, 3, nil, requests, results, deadLetters)
-	must(t, errors.Join(err, created.Error()))
-	return cluster, admin
+	return kadm.NewClient(client)
 }
 
 // soon does something again until it succeeds: while a broker is frozen, much fails at first.
@@ -48,7 +53,7 @@ func soon(t *testing.T, do func(context.Context) error) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	for {
-		once, cancel := context.WithTimeout(ctx, 5*time.Second)
+		once, cancel := context.WithTimeout(ctx, 2*time.Second)
 		err := do(once)
 		cancel()
 		if err == nil {
@@ -61,12 +66,12 @@ func soon(t *testing.T, do func(context.Context) error) {
 }
 
 // commitAs commits an offset in the group's name, as a tool does.
-func commitAs(t *testing.T, admin *kadm.Client, offset int64) {
+func commitAs(t *testing.T, addrs []string, offset int64) {
 	t.Helper()
 	var offsets kadm.Offsets
 	offsets.Add(kadm.Offset{Topic: assigned.Topic, Partition: int32(assigned.Partition), At: offset, LeaderEpoch: -1})
 	soon(t, func(ctx context.Context) error {
-		res, err := admin.CommitOffsets(ctx, assigned.Group, offsets)
+		res, err := adminOf(t, addrs).CommitOffsets(ctx, assigned.Group, offsets) // a client keeps the coordinator in mind
 		return errors.Join(err, res.Error())
 	})
 }
@@ -74,19 +79,21 @@ func commitAs(t *testing.T, admin *kadm.Client, offset int64) {
 // TestFrozenCoordinatorIsNotBelieved freezes the group's coordinator, has another take its place, and asks the one
 // that was frozen when it goes on: it does not know yet that it is none.
 func TestFrozenCoordinatorIsNotBelieved(t *testing.T) {
-	cluster, admin := startCluster(t)
-	commitAs(t, admin, 1)
+	cluster := startCluster(t)
+	commitAs(t, cluster.Addrs(), 1)
 	openTransactional(t, transactional(t, cluster.Addrs()), assigned) // the topic of transactions is there now
 	soon(t, cluster.InSync)
-	coordinators := admin.FindGroupCoordinators(deadline(t), assigned.Group)
+	coordinators := adminOf(t, cluster.Addrs()).FindGroupCoordinators(deadline(t), assigned.Group)
 	must(t, coordinators.Error())
 	frozen := cluster.Broker(int(coordinators[assigned.Group].NodeID))
 	must(t, frozen.Pause())
 	t.Cleanup(func() { _ = frozen.Resume() })
-	commitAs(t, admin, 2)
+	others := slices.DeleteFunc(cluster.Addrs(), func(addr string) bool { return addr == frozen.Addr() })
+	commitAs(t, others, 2)
+	p := transactional(t, others)
 	var o *Outbox
 	soon(t, func(ctx context.Context) (err error) {
-		if o, err = transactional(t, cluster.Addrs()).Open(ctx, assigned); err != nil {
+		if o, err = p.Open(ctx, assigned); err != nil {
 			return err
 		}
 		return o.addGroup(ctx)
@@ -109,7 +116,7 @@ func TestFrozenCoordinatorIsNotBelieved(t *testing.T) {
 		t.Logf("behind a mark: %d, %v", a.offset, a.err)
 	}
 	soon(t, func(ctx context.Context) error {
-		o, err := transactional(t, cluster.Addrs()).Open(ctx, assigned)
+		o, err := p.Open(ctx, assigned)
 		if err != nil {
 			return err
 		}
