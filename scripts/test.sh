@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # The whole test: installs what it needs once, then vet, all tests with the race detector, fuzzing.
+#   FAULTS_SCALE  share of the fault tests' full counts; 0.1, a tenth, is the default
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
 cd "$scripts/.."
@@ -27,7 +28,7 @@ go test ${race:+"$race"} -run '^$' ./... >/dev/null </dev/null # compiles on all
 packages=$(go list ./... | grep -v '/internal/chaos$')
 # shellcheck disable=SC2086 # one word a package
 go test ${race:+"$race"} -p 1 -timeout "${TEST_TIMEOUT:-20m}" $packages </dev/null
-go test -timeout "${TEST_TIMEOUT:-20m}" ./internal/chaos </dev/null
+go test -timeout "${TEST_TIMEOUT:-40m}" ./internal/chaos -faults.scale="${FAULTS_SCALE:-0.1}" </dev/null
 # The race detector makes sync.Pool forget at random, so what counts pooled allocations counts here.
 go test -run Allocates ./schemas ./scoring/... </dev/null
 scripts/fuzz.sh
