@@ -171,17 +171,11 @@ func (c *noticing) Write(b []byte) (n int, err error) {
 func TestLostAnswersWhileReading(t *testing.T) {
 	for _, key := range []kmsg.Key{kmsg.AddOffsetsToTxn, kmsg.OffsetFetch, kmsg.TxnOffsetCommit, kmsg.EndTxn} {
 		t.Run(key.Name(), func(t *testing.T) {
-			broker, err := devstack.StartBroker(devstack.BrokerOptions{})
-			must(t, err)
-			t.Cleanup(broker.Close)
-			createTopics(t, broker.Addr())
-			p := transactional(t, broker.Addr())
-			p.cfg.Timeout = 300 * time.Millisecond
-			o := openTransactional(t, p, assigned)
-			_, err = flushTo(t, o, 7)
+			broker, o := openImpatient(t)
+			_, err := flushTo(t, o, 7)
 			must(t, err)
 			epoch := o.id.epoch
-			broker.Cluster().ControlKey(int16(key), func(kmsg.Request) (kmsg.Response, error, bool) { return nil, nil, true })
+			loseAnswer(broker, key)
 			if at := committedBy(t, o); at != 7 || o.id.epoch == epoch {
 				t.Errorf("committed %d in epoch %d, want 7 in one after %d", at, o.id.epoch, epoch)
 			}

@@ -331,18 +331,29 @@ func TestOneRequestABroker(t *testing.T) {
 	}
 }
 
+// openImpatient opens an outbox that soon gives a request up, at an embedded broker.
+func openImpatient(t *testing.T) (*devstack.Broker, *Outbox) {
+	t.Helper()
+	broker, err := devstack.StartBroker(devstack.BrokerOptions{})
+	must(t, err)
+	t.Cleanup(broker.Close)
+	createTopics(t, broker.Addr())
+	p := transactional(t, broker.Addr())
+	p.cfg.Timeout = 300 * time.Millisecond
+	return broker, openTransactional(t, p, assigned)
+}
+
+// loseAnswer has the broker say nothing to the next request of that kind.
+func loseAnswer(broker *devstack.Broker, key kmsg.Key) {
+	broker.Cluster().ControlKey(int16(key), func(kmsg.Request) (kmsg.Response, error, bool) { return nil, nil, true })
+}
+
 // TestLostAnswersInATransaction has the broker do what it is asked, or not, and say nothing.
 func TestLostAnswersInATransaction(t *testing.T) {
 	for _, key := range []kmsg.Key{kmsg.AddPartitionsToTxn, kmsg.Produce, kmsg.AddOffsetsToTxn, kmsg.TxnOffsetCommit, kmsg.EndTxn} {
 		t.Run(key.Name(), func(t *testing.T) {
-			broker, err := devstack.StartBroker(devstack.BrokerOptions{})
-			must(t, err)
-			t.Cleanup(broker.Close)
-			createTopics(t, broker.Addr())
-			p := transactional(t, broker.Addr())
-			p.cfg.Timeout = 300 * time.Millisecond
-			o := openTransactional(t, p, assigned)
-			broker.Cluster().ControlKey(int16(key), func(kmsg.Request) (kmsg.Response, error, bool) { return nil, nil, true })
+			broker, o := openImpatient(t)
+			loseAnswer(broker, key)
 			o.Add(answer("ada", "r"))
 			failures, err := flushTo(t, o, 1)
 			must(t, err)
